@@ -1,0 +1,127 @@
+"""What all kinds share: the strict base model, Kubernetes' own small types, and how a CEL rule is written."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""Integers beyond it lose digits in JavaScript, jq and every other reader that knows only doubles."""
+
+
+class Model(BaseModel):
+    """A frozen model that refuses unknown fields; `snake_case` here is `camelCase` in YAML."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+    rules: ClassVar[tuple[dict[str, str], ...]] = ()
+    """CEL rules that the API server checks on this object; the model's validators say the same in Python."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler.resolve_ref_schema(handler(schema))
+        for field in cls.model_fields.values():
+            # The API server fills defaults only into objects that are there, so an absent one defaults to {}.
+            if isinstance(field.default_factory, type) and issubclass(field.default_factory, Model):
+                found["properties"][field.alias]["default"] = {}
+        return found | {"x-kubernetes-validations": list(cls.rules)} if cls.rules else found
+
+
+def rule(expression: str, message: str, *, field: str | None = None) -> dict[str, str]:
+    """A CEL validation rule of a CRD.
+
+    Args:
+        expression: CEL over `self` (and `oldSelf`, which makes it a transition rule).
+        message: what the user reads when it is false: what is wrong and what to do.
+        field: path of the field to blame, relative to the object that carries the rule, such as `.min`.
+    """
+    found = {"rule": expression, "message": message}
+    return found | {"fieldPath": field} if field else found
+
+
+DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+"""RFC 1123 label: the name of most namespaced objects."""
+
+DnsSubdomain = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", min_length=1, max_length=253
+    ),
+]
+"""RFC 1123 subdomain: the name of a ConfigMap, a Secret, a StorageClass."""
+
+_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+Quantity = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    StringConstraints(pattern=_QUANTITY, min_length=1, max_length=20),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": _QUANTITY, "maxLength": 20}),
+]
+"""A Kubernetes quantity that is not negative, such as `500m`, `1Gi` or `2`."""
+
+Scalar = Annotated[
+    str | int | float | bool | None,
+    WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True}),
+]
+"""A value of any scalar type: numbers stay numbers."""
+
+
+class LocalReference(Model):
+    """Names an object in the same namespace. References never cross namespaces."""
+
+    name: DnsSubdomain
+    """Name of the object."""
+
+
+class Condition(Model):
+    """One aspect of the object's state, after metav1.Condition."""
+
+    type: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]*$", min_length=1, max_length=63)]
+    """Which aspect, such as `Succeeded`."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]*$", min_length=1, max_length=63)]
+    """Why, as one documented CamelCase word."""
+    message: Annotated[str, Field(max_length=4096)] = ""
+    """Why, for people: the cause and what to do about it."""
+    last_transition_time: AwareDatetime
+    """When `status` last changed."""
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """The `metadata.generation` that this speaks of."""
+
+
+class Metadata(Model):
+    """The part of an object's metadata that Afina reads from a file."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: DnsLabel
+    """Name of the object: at most 63 characters, because it becomes a label of its children."""
+    namespace: DnsLabel = "default"
+    """Namespace of the object."""
+    uid: str = ""
+    """Set by the API server."""
+
+
+def as_json(model: Model) -> dict[str, Any]:
+    """The model as the JSON object that Kubernetes knows, without what is unset."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,0 +1,472 @@
+"""TuningJob: searches the parameters of a program for the best value of its objective."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
+
+from afina_api.base import Condition, DnsSubdomain, LocalReference, Metadata, Model, Quantity, Scalar, rule
+from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName
+
+MAX_TRIALS = 10_000
+MAX_GRID = 100_000
+PLACEHOLDER = re.compile(r"\$\(params\.([^)]*)\)")
+"""A parameter's place in `trial.command.argv`, as Tekton writes it."""
+
+MetricName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$", min_length=1, max_length=63)]
+
+
+class Objective(Model):
+    """A metric and which way is better."""
+
+    metric: MetricName
+    """Name of the metric, as the trial reports it."""
+    goal: Literal["Minimize", "Maximize"]
+    """Which way is better."""
+    target: float | None = None
+    """The job ends, succeeded, when a trial is at least as good as this."""
+
+
+class AlgorithmSettings(Model):
+    """What can be set on a search algorithm; what is unset keeps Optuna's default."""
+
+    startup_trials: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """TPE, GP: so many random trials come before the model decides."""
+    candidates: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """TPE: so many candidates are compared for each trial."""
+
+
+class Algorithm(Model):
+    """How the next parameters are chosen."""
+
+    rules: ClassVar = (
+        rule(
+            "!has(self.settings) || !has(self.settings.startupTrials) || self.name in ['TPE', 'GP']",
+            "startupTrials is a setting of TPE and GP only: remove it",
+            field=".settings.startupTrials",
+        ),
+        rule(
+            "!has(self.settings) || !has(self.settings.candidates) || self.name == 'TPE'",
+            "candidates is a setting of TPE only: remove it",
+            field=".settings.candidates",
+        ),
+    )
+
+    name: Literal["TPE", "GP", "Random", "Grid"] = "TPE"
+    """TPE: tree-structured Parzen estimator, good everywhere. GP: Gaussian process, strongest on smooth numeric
+    spaces; runs in the torch image. Random: the baseline. Grid: every combination, in random order."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """The same seed proposes the same parameters, as long as trials end in the same order."""
+    settings: AlgorithmSettings | None = None
+    """Settings of the algorithm."""
+
+    @model_validator(mode="after")
+    def _settings_belong_to_algorithm(self) -> Self:
+        settings = self.settings or AlgorithmSettings()
+        if settings.startup_trials is not None and self.name not in ("TPE", "GP"):
+            raise ValueError("startupTrials is a setting of TPE and GP only: remove it")
+        if settings.candidates is not None and self.name != "TPE":
+            raise ValueError("candidates is a setting of TPE only: remove it")
+        return self
+
+
+class Pruning(Model):
+    """Ends trials early whose intermediate values look bad."""
+
+    name: Literal["Median", "SuccessiveHalving"]
+    """Median: worse than the median of the earlier trials at the same step. SuccessiveHalving: asynchronous
+    successive halving (ASHA), keeps the best quarter at each rung."""
+
+
+class Budget(Model):
+    """When the search is over. It may grow while the job runs."""
+
+    max_trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 20
+    """So many trials are evaluated."""
+    parallel_trials: Annotated[int, Field(ge=1, le=64)] = 1
+    """So many of them at a time. The pod's resources are sized for it, so it cannot grow after the start."""
+    max_failed_trials: Annotated[int, Field(ge=0, le=MAX_TRIALS)] = 3
+    """One more failed trial than this and the job has failed."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
+    """The search ends after so many seconds, suspended time not counted; what was found by then stands."""
+
+
+class Source(Model):
+    """Files that the trial needs."""
+
+    config_map_ref: LocalReference
+    """Each key of this ConfigMap is a file in the trial's working directory, importable from Python."""
+
+
+class PythonObjective(Model):
+    """A Python function as the objective."""
+
+    entrypoint: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$", max_length=253
+        ),
+    ]
+    """`module:function`. It is called as `function(params, trial)` and returns the metric's value or a dict of
+    metrics; `trial.report(value, step)` tells an intermediate value."""
+
+
+class CommandObjective(Model):
+    """A program in any language as the objective."""
+
+    argv: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(min_length=1, max_length=64)]
+    """Program and arguments; no shell reads them. `$(params.NAME)` is replaced by the parameter's value."""
+
+
+class BuiltinObjective(Model):
+    """An objective that comes with Afina."""
+
+    name: Literal["xgboost-cv"]
+    """xgboost-cv: cross-validated XGBoost on a data set that ships with scikit-learn."""
+    config: Annotated[
+        dict[str, Any],
+        WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": 50}),
+        Field(default_factory=dict),
+    ]
+    """Settings of the objective, as its documentation says."""
+
+
+class EnvVar(Model):
+    """An environment variable of the trial."""
+
+    rules: ClassVar = (
+        rule("!self.name.startsWith('AFINA_')", "names that begin with AFINA_ are Afina's own", field=".name"),
+    )
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", min_length=1, max_length=253)]
+    """Name of the variable."""
+    value: Annotated[str, Field(max_length=4096)]
+    """Its value."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_not_reserved(cls, name: str) -> str:
+        if name.startswith("AFINA_"):
+            raise ValueError("names that begin with AFINA_ are Afina's own")
+        return name
+
+
+class Resources(Model):
+    """What one trial may use. The pod gets it once for each parallel trial, and a little for the driver."""
+
+    cpu: Quantity = "500m"
+    """Processors."""
+    memory: Quantity = "1Gi"
+    """Memory."""
+    gpu: Annotated[int, Field(ge=0, le=64)] = 0
+    """Whole GPUs (nvidia.com/gpu)."""
+
+
+class Trial(Model):
+    """How one set of parameters is evaluated."""
+
+    rules: ClassVar = (
+        rule(
+            "[has(self.python), has(self.command), has(self.builtin)].filter(x, x).size() == 1",
+            "a trial is exactly one of python, command or builtin",
+        ),
+    )
+
+    source: Source | None = None
+    """Files that the trial needs."""
+    python: PythonObjective | None = None
+    """A Python function as the objective."""
+    command: CommandObjective | None = None
+    """A program in any language as the objective."""
+    builtin: BuiltinObjective | None = None
+    """An objective that comes with Afina."""
+    image: (
+        Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$", min_length=1, max_length=512)]
+        | None
+    ) = None
+    """Image to run in, built upon afina-runtime. Unset: the one of the installation."""
+    env: Annotated[
+        list[EnvVar],
+        Field(
+            max_length=100,
+            default_factory=list,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+    """Environment variables of the trial."""
+    resources: Annotated[Resources, Field(default_factory=Resources)]
+    """What one trial may use."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
+    """A trial that takes longer is stopped and counts as failed."""
+
+    @model_validator(mode="after")
+    def _is_exactly_one_kind(self) -> Self:
+        if sum(kind is not None for kind in (self.python, self.command, self.builtin)) != 1:
+            raise ValueError("a trial is exactly one of python, command or builtin")
+        return self
+
+    @field_validator("env")
+    @classmethod
+    def _env_names_are_unique(cls, env: list[EnvVar]) -> list[EnvVar]:
+        _refuse_duplicates([variable.name for variable in env])
+        return env
+
+
+class Volume(Model):
+    """The volume that the study lives on."""
+
+    size: Quantity = "1Gi"
+    """Size asked of the storage class."""
+    storage_class_name: DnsSubdomain | None = None
+    """Storage class; unset: the cluster's default."""
+
+
+class SecretKeyReference(Model):
+    """Names one entry of a Secret in the same namespace."""
+
+    name: DnsSubdomain
+    """Name of the Secret."""
+    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)] = "url"
+    """Key of the entry."""
+
+
+class Storage(Model):
+    """Where the trials are kept: on a volume of the job's own, unless a database is named."""
+
+    rules: ClassVar = (
+        rule("!(has(self.volume) && has(self.databaseSecretRef))", "storage is one of volume or databaseSecretRef"),
+    )
+
+    volume: Volume | None = None
+    """A volume of the job's own, with SQLite on it."""
+    database_secret_ref: SecretKeyReference | None = None
+    """The entry holds the URL of a PostgreSQL database: `postgresql+psycopg://user:password@host/name`."""
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        if self.volume and self.database_secret_ref:
+            raise ValueError("storage is one of volume or databaseSecretRef")
+        return self
+
+
+class TuningJobSpec(Model):
+    """What to search, with which budget, and how one trial runs."""
+
+    rules: ClassVar = (
+        rule(
+            "!has(self.algorithm) || self.algorithm.name != 'Grid' ||"
+            " self.parameters.all(p, !has(p.float) || has(p.float.step))",
+            "Grid needs a step on every float parameter",
+            field=".parameters",
+        ),
+    )
+
+    objectives: Annotated[
+        list[Objective],
+        Field(
+            min_length=1,
+            max_length=1,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
+        ),
+    ]
+    """What is better. One for now."""
+    parameters: Annotated[
+        list[Parameter],
+        Field(
+            min_length=1,
+            max_length=MAX_PARAMETERS,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+    """The search space."""
+    algorithm: Annotated[Algorithm, Field(default_factory=Algorithm)]
+    """How the next parameters are chosen."""
+    pruning: Pruning | None = None
+    """Ends trials early whose intermediate values look bad. Unset: none is ended."""
+    budget: Annotated[Budget, Field(default_factory=Budget)]
+    """When the search is over."""
+    trial: Trial
+    """How one set of parameters is evaluated."""
+    storage: Annotated[Storage, Field(default_factory=Storage)]
+    """Where the trials are kept."""
+    suspend: bool = False
+    """Stops the search and frees its resources; `false` again goes on from where it was."""
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=10 * 365 * 86_400)] | None = None
+    """The job deletes itself so many seconds after its end. Unset: it stays."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _parameter_names_are_unique(cls, parameters: list[Parameter]) -> list[Parameter]:
+        _refuse_duplicates([parameter.name for parameter in parameters])
+        return parameters
+
+    @model_validator(mode="after")
+    def _grid_is_finite(self) -> Self:
+        if self.algorithm.name != "Grid":
+            return self
+        size = 1.0
+        for parameter in self.parameters:
+            size *= parameter.grid_size()
+        if size == float("inf"):
+            raise ValueError("Grid needs a step on every float parameter")
+        if size > MAX_GRID:
+            raise ValueError(f"the grid has {size:.0f} combinations, more than {MAX_GRID}: raise a step or use TPE")
+        return self
+
+    @model_validator(mode="after")
+    def _placeholders_name_parameters(self) -> Self:
+        names = [parameter.name for parameter in self.parameters]
+        for argument in self.trial.command.argv if self.trial.command else ():
+            for name in PLACEHOLDER.findall(argument):
+                if name not in names:
+                    raise ValueError(f"trial.command.argv: $(params.{name}) names no parameter: {', '.join(names)}")
+        return self
+
+
+class TrialCounts(Model):
+    """How many trials are in which state."""
+
+    total: Annotated[int, Field(ge=0)] = 0
+    """All of them."""
+    running: Annotated[int, Field(ge=0)] = 0
+    """Being evaluated now."""
+    succeeded: Annotated[int, Field(ge=0)] = 0
+    """Ended with a value."""
+    failed: Annotated[int, Field(ge=0)] = 0
+    """Ended without one."""
+    pruned: Annotated[int, Field(ge=0)] = 0
+    """Ended early, on purpose."""
+
+
+class ParameterValue(Model):
+    """What a parameter was set to."""
+
+    name: ParameterName
+    """Name of the parameter."""
+    value: Scalar
+    """Its value."""
+
+
+class BestTrial(Model):
+    """A trial that none is better than."""
+
+    number: Annotated[int, Field(ge=0)]
+    """Number of the trial, from 0."""
+    values: Annotated[dict[str, float], Field(max_length=8)]
+    """Value of each objective."""
+    params: Annotated[list[ParameterValue], Field(max_length=MAX_PARAMETERS)]
+    """Its parameters."""
+
+
+class TrialFailure(Model):
+    """The last trial that failed, and why."""
+
+    number: Annotated[int, Field(ge=0)]
+    """Number of the trial, from 0."""
+    reason: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]*$", max_length=63)]
+    """Why, as one documented CamelCase word."""
+    message: Annotated[str, Field(max_length=1024)]
+    """Why, for people: the last line it logged, or the exception."""
+
+
+class Summary(Model):
+    """The state at a glance, as `kubectl get` shows it."""
+
+    best: Annotated[str, Field(max_length=128)] = ""
+    """Best value so far, with its metric."""
+    trials: Annotated[str, Field(max_length=32)] = ""
+    """Trials ended, of those in the budget."""
+
+
+class Tracking(Model):
+    """Where the job's runs are in MLflow."""
+
+    experiment_id: Annotated[str, Field(max_length=64)]
+    """The experiment."""
+    run_id: Annotated[str, Field(max_length=64)]
+    """The job's own run; its trials are nested in it, its plots are its artifacts."""
+
+
+class TuningJobStatus(Model):
+    """What the operator (conditions, times) and the driver (all else) observed."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The `metadata.generation` that the conditions speak of."""
+    conditions: Annotated[
+        list[Condition],
+        Field(
+            max_length=8,
+            default_factory=list,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ]
+    """Succeeded (the summary), Running and Suspended."""
+    start_time: AwareDatetime | None = None
+    """When the driver's Job was first created to run."""
+    completion_time: AwareDatetime | None = None
+    """When the job ended, for good or ill."""
+    trials: TrialCounts | None = None
+    """How many trials are in which state."""
+    best: Annotated[list[BestTrial] | None, Field(max_length=5)] = None
+    """The best trials, best first."""
+    last_failure: TrialFailure | None = None
+    """The last trial that failed, and why."""
+    summary: Summary | None = None
+    """The state at a glance."""
+    tracking: Tracking | None = None
+    """Where the job's runs are in MLflow."""
+
+
+_STARTED = "has(oldSelf.status) && has(oldSelf.status.startTime)"
+_FINISHED = "has(oldSelf.status) && has(oldSelf.status.completionTime)"
+
+
+def _fixed_after_start(field: str) -> dict[str, str]:
+    same = f"(has(self.spec.{field}) == has(oldSelf.spec.{field}) && "
+    same += f"(!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field}))"
+    return rule(
+        f"!({_STARTED}) || {same}",
+        f"{field} cannot change after the job has started: create another TuningJob",
+        field=f".spec.{field}",
+    )
+
+
+class TuningJob(Model):
+    """Searches the parameters of a program for the best value of its objective."""
+
+    rules: ClassVar = (
+        rule("self.metadata.name.size() <= 63", "the name may have at most 63 characters"),
+        *map(_fixed_after_start, ("objectives", "parameters", "algorithm", "pruning", "trial", "storage")),
+        rule(
+            f"!({_STARTED}) || self.spec.budget.maxTrials >= oldSelf.spec.budget.maxTrials",
+            "maxTrials may only grow after the job has started",
+            field=".spec.budget.maxTrials",
+        ),
+        rule(
+            f"!({_STARTED}) || self.spec.budget.parallelTrials <= oldSelf.spec.budget.parallelTrials",
+            "parallelTrials may not grow after the job has started: its pod is sized for it",
+            field=".spec.budget.parallelTrials",
+        ),
+        rule(
+            f"!({_FINISHED}) || self.spec.budget == oldSelf.spec.budget",
+            "budget cannot change after the job has ended: create another TuningJob",
+            field=".spec.budget",
+        ),
+    )
+
+    api_version: Literal["afina.dev/v1alpha1"]
+    """Version of the API."""
+    kind: Literal["TuningJob"]
+    """Kind of the object."""
+    metadata: Metadata
+    """Kubernetes' own metadata."""
+    spec: TuningJobSpec
+    """What to search, with which budget, and how one trial runs."""
+    status: TuningJobStatus | None = None
+    """What the operator and the driver observed."""
+
+
+def _refuse_duplicates(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"names must be unique: {name!r} is there twice")
