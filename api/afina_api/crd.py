@@ -5,7 +5,9 @@ Kubernetes takes only *structural* schemas: no `$ref`, no `anyOf` with null, no 
 Pydantic writes all three, so its schema is rewritten here.
 """
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -146,3 +148,14 @@ def to_yaml(document: Schema) -> str:
     """The document as YAML, in the order of its keys, with a line that tells where it comes from."""
     body = yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
     return f"# Made by `make crds` from api/afina_api; do not edit.\n{body}"
+
+
+def main(folder: Path) -> None:
+    """Write the CRD of every kind into a folder, a file each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in KINDS:
+        (folder / f"{GROUP}_{kind.plural}.yaml").write_text(to_yaml(crd(kind)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

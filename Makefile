@@ -1,0 +1,86 @@
+# The index of verbs. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEVCLUSTER := PYTHONPATH=dev $(PYTHON) -m devcluster
+PYTEST := $(BIN)/pytest
+# Somebody else's cluster needs both; otherwise the dev cluster is ours.
+ifndef KUBECONFIG
+export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
+endif
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- For people -------------------------------------------------------------------------------------------------
+
+.PHONY: demo test
+demo: up ## Bring up Kubernetes, install the chart, tune three things, tell what happens
+	$(BIN)/python dev/demo.py
+
+test: lint unit integration e2e ## Run every test, bringing the cluster up when it is not
+
+# --- Cluster ----------------------------------------------------------------------------------------------------
+
+.PHONY: up down status kubeconfig images
+up: .venv/stamp ## Start the dev cluster and load the images (again: repair what died)
+	$(DEVCLUSTER) up
+
+down: ## Stop the dev cluster and leave nothing behind
+	$(DEVCLUSTER) down
+
+status: ## Show what of the dev cluster is alive
+	$(DEVCLUSTER) status
+
+kubeconfig: ## Print the path of the kubeconfig
+	@echo $(KUBECONFIG)
+
+images: ## Build and push the images
+	$(DEVCLUSTER) images
+
+# --- Code -------------------------------------------------------------------------------------------------------
+
+.PHONY: venv lock crds docs lint format unit integration e2e
+venv: .venv/stamp ## Make the virtual environment (TORCH=1 adds torch, 5 GB)
+
+.venv/stamp: requirements/dev.txt requirements/uv.txt requirements/torch.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(if $(TORCH),$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/torch.txt)
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	touch $@
+
+lock: .venv/stamp ## Resolve the dependencies anew and write the hash locks
+	PATH=$(CURDIR)/$(BIN):$$PATH requirements/lock.sh
+
+crds: .venv/stamp ## Write the CRDs into the chart
+	$(BIN)/python -m afina_api.crd charts/afina/files/crds
+
+docs: .venv/stamp ## Write the reference of every kind into docs/reference
+	$(BIN)/python -m afina_api.reference docs/reference
+
+format: .venv/stamp ## Format the code
+	$(BIN)/ruff format -q
+	$(BIN)/ruff check -q --fix
+
+lint: .venv/stamp ## Check style, types and imports
+	$(BIN)/ruff format --check -q
+	$(BIN)/ruff check -q
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+unit: .venv/stamp ## Tests without a cluster
+	$(PYTEST) tests/unit
+
+integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
+	$(DEVCLUSTER) tools kubernetes >/dev/null
+	$(PYTEST) tests/integration
+
+e2e: up ## Tests on the whole cluster
+	$(PYTEST) tests/e2e
