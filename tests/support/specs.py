@@ -1,7 +1,7 @@
 """One table of TuningJobs that must be refused, read by two doors: the models and the API server."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
@@ -54,9 +54,7 @@ class Refused:
     """Words of the API server's message."""
     model_says: str | None = None
     """Words of the models' message, where they are not the same."""
-    cluster_only: bool = field(default=False)
-    """The models ignore what the API server itself checks (metadata)."""
-    model_only: bool = field(default=False)
+    model_only: bool = False
     """What CEL cannot say; the operator reports it as InvalidSpec."""
 
 

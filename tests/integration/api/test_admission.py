@@ -1,0 +1,130 @@
+"""A real API server refuses every bad TuningJob, naming the field, and takes every good one."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.specs import ACCEPTED, GOOD, REFUSED, Refused, changed
+
+pytestmark = pytest.mark.integration
+
+IMMUTABLE = {
+    "objectives": {"spec.objectives.0.goal": "Maximize"},
+    "parameters": {"spec.parameters.1.int.max": 13},
+    "algorithm": {"spec.algorithm": {"name": "Random"}},
+    "pruning": {"spec.pruning": {"name": "Median"}},
+    "trial": {"spec.trial.timeoutSeconds": 5},
+    "storage": {"spec.storage": {"volume": {"size": "2Gi"}}},
+}
+
+
+def _kubectl(
+    kubeconfig: Path, *arguments: str, stdin: dict[str, Any] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["kubectl", f"--kubeconfig={kubeconfig}", *arguments],
+        input=json.dumps(stdin) if stdin else None,
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _create(kubeconfig: Path, job: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return _kubectl(kubeconfig, "create", "-f", "-", *arguments, stdin=job)
+
+
+CEL_CASES = {name: case for name, case in REFUSED.items() if not case.model_only}
+
+
+@pytest.mark.parametrize("case", CEL_CASES.values(), ids=CEL_CASES.keys())
+def test_api_server_refuses(apiserver: Path, case: Refused) -> None:
+    answer = _create(apiserver, changed(GOOD, case.changes), "--dry-run=server")
+    assert answer.returncode == 1, answer.stdout
+    assert case.at in answer.stderr
+    assert case.says in answer.stderr
+
+
+@pytest.mark.parametrize("changes", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_api_server_accepts(apiserver: Path, changes: dict[str, Any]) -> None:
+    answer = _create(apiserver, changed(GOOD, changes), "--dry-run=server", "-o", "json")
+    assert answer.returncode == 0, answer.stderr
+    spec = json.loads(answer.stdout)["spec"]
+    assert spec["algorithm"]["name"], "defaults are in the schema"
+    assert spec["trial"]["resources"]["memory"]
+
+
+@pytest.fixture
+def started(apiserver: Path) -> str:
+    """The name of a TuningJob whose status says that it has started."""
+    name = "started"
+    _kubectl(apiserver, "delete", "tj", name, "--ignore-not-found")
+    assert _create(apiserver, changed(GOOD, {"metadata.name": name})).returncode == 0
+    _patch_status(apiserver, name, {"startTime": "2026-01-01T00:00:00Z"})
+    return name
+
+
+def _patch_status(kubeconfig: Path, name: str, status: dict[str, Any]) -> None:
+    answer = _kubectl(
+        kubeconfig, "patch", "tj", name, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status})
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+def _replace(kubeconfig: Path, name: str, changes: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    live = json.loads(_kubectl(kubeconfig, "get", "tj", name, "-o", "json").stdout)
+    return _kubectl(kubeconfig, "replace", "-f", "-", stdin=changed(live, changes))
+
+
+@pytest.mark.parametrize("field", IMMUTABLE)
+def test_started_job_is_fixed(apiserver: Path, started: str, field: str) -> None:
+    answer = _replace(apiserver, started, IMMUTABLE[field])
+    assert answer.returncode == 1, answer.stdout
+    assert f"spec.{field}" in answer.stderr
+    assert "cannot change after the job has started: create another TuningJob" in answer.stderr
+
+
+def test_job_that_has_not_started_may_change(apiserver: Path) -> None:
+    name = "waiting"
+    assert _create(apiserver, changed(GOOD, {"metadata.name": name, "spec.suspend": True})).returncode == 0
+    for changes in IMMUTABLE.values():
+        assert _replace(apiserver, name, changes).returncode == 0
+
+
+def test_budget_may_grow_but_not_shrink(apiserver: Path, started: str) -> None:
+    assert _replace(apiserver, started, {"spec.budget.maxTrials": 50}).returncode == 0
+    shrunk = _replace(apiserver, started, {"spec.budget.maxTrials": 4})
+    assert "maxTrials may only grow after the job has started" in shrunk.stderr
+    widened = _replace(apiserver, started, {"spec.budget.parallelTrials": 3})
+    assert "parallelTrials may not grow after the job has started" in widened.stderr
+
+
+def test_finished_job_takes_no_more_budget_but_a_ttl(apiserver: Path, started: str) -> None:
+    _patch_status(apiserver, started, {"completionTime": "2026-01-01T00:00:01Z"})
+    grown = _replace(apiserver, started, {"spec.budget.maxTrials": 50})
+    assert "budget cannot change after the job has ended" in grown.stderr
+    assert _replace(apiserver, started, {"spec.ttlSecondsAfterFinished": 60}).returncode == 0
+
+
+def test_get_shows_how_it_is_going(apiserver: Path, started: str) -> None:
+    condition = {
+        "type": "Succeeded",
+        "status": "Unknown",
+        "reason": "Running",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    status = {
+        "conditions": [condition],
+        "trials": {"total": 4, "running": 2, "succeeded": 1, "failed": 1},
+        "summary": {"best": "rmse 0.5512", "trials": "2/5"},
+    }
+    _patch_status(apiserver, started, status)
+    header, row = _kubectl(apiserver, "get", "tj", started).stdout.splitlines()
+    assert header.split() == ["NAME", "BEST", "TRIALS", "RUNNING", "REASON", "AGE"]
+    assert row.split()[:6] == ["started", "rmse", "0.5512", "2/5", "2", "Running"]
+    assert started in _kubectl(apiserver, "get", "afina").stdout, "the category finds it"
