@@ -38,6 +38,11 @@ def _create(kubeconfig: Path, job: dict[str, Any], *arguments: str) -> subproces
     return _kubectl(kubeconfig, "create", "-f", "-", *arguments, stdin=job)
 
 
+def _create_anew(kubeconfig: Path, job: dict[str, Any]) -> None:
+    _kubectl(kubeconfig, "delete", "tj", job["metadata"]["name"], "--ignore-not-found")
+    assert _create(kubeconfig, job).returncode == 0
+
+
 CEL_CASES = {name: case for name, case in REFUSED.items() if not case.model_only}
 
 
@@ -62,8 +67,7 @@ def test_api_server_accepts(apiserver: Path, changes: dict[str, Any]) -> None:
 def started(apiserver: Path) -> str:
     """The name of a TuningJob whose status says that it has started."""
     name = "started"
-    _kubectl(apiserver, "delete", "tj", name, "--ignore-not-found")
-    assert _create(apiserver, changed(GOOD, {"metadata.name": name})).returncode == 0
+    _create_anew(apiserver, changed(GOOD, {"metadata.name": name}))
     _patch_status(apiserver, name, {"startTime": "2026-01-01T00:00:00Z"})
     return name
 
@@ -90,7 +94,7 @@ def test_started_job_is_fixed(apiserver: Path, started: str, field: str) -> None
 
 def test_job_that_has_not_started_may_change(apiserver: Path) -> None:
     name = "waiting"
-    assert _create(apiserver, changed(GOOD, {"metadata.name": name, "spec.suspend": True})).returncode == 0
+    _create_anew(apiserver, changed(GOOD, {"metadata.name": name, "spec.suspend": True}))
     for changes in IMMUTABLE.values():
         assert _replace(apiserver, name, changes).returncode == 0
 
