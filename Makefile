@@ -84,3 +84,12 @@ integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and 
 
 e2e: up ## Tests on the whole cluster
 	$(PYTEST) tests/e2e
+
+# --- Benchmarks, by hand ----------------------------------------------------------------------------------------
+
+.PHONY: bench-start bench-memory
+bench-start: ## From apply to the first trial's start, next to a plain Job
+	$(BIN)/python tests/bench/start_latency.py
+
+bench-memory: ## Memory of the operator at 0 and 500 TuningJobs, next to bare kopf
+	$(BIN)/python tests/bench/operator_memory.py

@@ -1,0 +1,96 @@
+"""From `kubectl apply` to the first trial's start, next to a plain Job of the same image.
+
+Run by hand on a cluster that has the chart: `make bench-start`. The two are measured in turn, so that a noisy machine
+bothers both alike; what counts is the ratio.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import time
+from typing import Any
+
+NAMESPACE = "afina"
+STARTED = re.compile(r"started-at (\d+\.\d+)")
+PRINT_TIME = "date '+started-at %s.%N'"
+
+
+def kubectl(*arguments: str, stdin: str | None = None) -> str:
+    done = subprocess.run(
+        ["kubectl", "-n", NAMESPACE, *arguments], input=stdin, text=True, capture_output=True, check=True, timeout=120
+    )
+    return done.stdout
+
+
+def tuning_job(name: str) -> dict[str, Any]:
+    script = PRINT_TIME + """; echo '{"loss": 1}'"""
+    return {
+        "apiVersion": "afina.dev/v1alpha1",
+        "kind": "TuningJob",
+        "metadata": {"name": name},
+        "spec": {
+            "objectives": [{"metric": "loss", "goal": "Minimize"}],
+            "parameters": [{"name": "x", "float": {"min": 0, "max": 1}}],
+            "budget": {"maxTrials": 1},
+            "trial": {"command": {"argv": ["sh", "-c", script]}, "resources": {"cpu": "100m", "memory": "64Mi"}},
+        },
+    }
+
+
+def plain_job(name: str, image: str) -> dict[str, Any]:
+    container = {"name": "main", "image": image, "command": ["sh", "-c", PRINT_TIME]}
+    container["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    pod["securityContext"] = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {"template": {"spec": pod}, "backoffLimit": 0},
+    }
+
+
+def seconds_to_start(manifest: dict[str, Any], pod_selector: str) -> float:
+    """Apply a manifest, wait for the line with the time of the start, delete it again."""
+    applied = time.time()
+    kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    deadline = time.monotonic() + 120
+    try:
+        while time.monotonic() < deadline:
+            found = STARTED.search(kubectl("logs", "-l", pod_selector, "--tail=-1", "--ignore-errors"))
+            if found:
+                return float(found[1]) - applied
+            time.sleep(0.5)
+        raise TimeoutError(f"{manifest['kind']} {manifest['metadata']['name']} did not start within 120 s")
+    finally:
+        kubectl("delete", manifest["kind"].lower(), manifest["metadata"]["name"], "--cascade=foreground")
+
+
+def runtime_image() -> str:
+    """The image that the operator gives to drivers."""
+    deployment = json.loads(kubectl("get", "deployment", "-l", "app.kubernetes.io/component=operator", "-o", "json"))
+    env = deployment["items"][0]["spec"]["template"]["spec"]["containers"][0]["env"]
+    return next(str(variable["value"]) for variable in env if variable["name"] == "AFINA_RUNTIME_IMAGE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default: 5)")
+    rounds = parser.parse_args().rounds
+    image = runtime_image()
+    ours, plain = [], []
+    for number in range(rounds):
+        name = f"bench-start-{number}"
+        ours.append(seconds_to_start(tuning_job(name), f"afina.dev/tuningjob={name}"))
+        plain.append(seconds_to_start(plain_job(name, image), f"batch.kubernetes.io/job-name={name}"))
+        print(f"round {number}: TuningJob {ours[-1]:.2f} s, plain Job {plain[-1]:.2f} s")
+    print(
+        f"median of {rounds}: TuningJob {statistics.median(ours):.2f} s, plain Job {statistics.median(plain):.2f} s, "
+        f"ratio {statistics.median(ours) / statistics.median(plain):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
