@@ -1,0 +1,1 @@
+"""A real Kubernetes on one bare machine, for development and tests. Standard library only: it runs before any venv."""

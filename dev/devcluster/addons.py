@@ -1,0 +1,89 @@
+"""What the API server is told once it answers: volumes' objects and the node's pretended GPUs."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from devcluster.configs import VOLUME_NAMESPACE
+from devcluster.console import DevClusterError, run_quiet
+from devcluster.network import NODE_NAME
+from devcluster.paths import Paths
+
+GPUS = 2
+
+_NODE_READY_SECONDS = 90
+
+# Pods run as anybody, so their volumes' folders are open to anybody.
+_VOLUME_SCRIPTS = {
+    "setup": '#!/bin/sh\nset -eu\nmkdir -m 0777 -p "$VOL_DIR"\n',
+    "teardown": '#!/bin/sh\nset -eu\nrm -rf "$VOL_DIR"\n',
+}
+
+
+def volume_objects() -> list[dict[str, Any]]:
+    """The default StorageClass and what its provisioner expects in its namespace."""
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": VOLUME_NAMESPACE}},
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "local-path-provisioner-service-account", "namespace": VOLUME_NAMESPACE},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "local-path-config", "namespace": VOLUME_NAMESPACE},
+            "data": _VOLUME_SCRIPTS,
+        },
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+            "provisioner": "rancher.io/local-path",
+            "volumeBindingMode": "WaitForFirstConsumer",
+            "reclaimPolicy": "Delete",
+        },
+    ]
+
+
+def gpu_patch() -> dict[str, Any]:
+    """Capacity for GPUs that are not there: scheduling and admission are real, the device is not."""
+    amount = {"nvidia.com/gpu": str(GPUS)}
+    return {"status": {"capacity": amount, "allocatable": amount}}
+
+
+def apply(kubectl: Path, paths: Paths) -> None:
+    """Bring the objects and the node to what they should be; waits until the node is ready.
+
+    Raises DevClusterError when it does not become ready.
+    """
+    objects = {"apiVersion": "v1", "kind": "List", "items": volume_objects()}
+    _kubectl(
+        kubectl, paths, "apply", "--server-side", "--field-manager=afina-dev", "-f", "-", stdin=json.dumps(objects)
+    )
+    _wait_for_node(kubectl, paths)
+    patch = json.dumps(gpu_patch())
+    _kubectl(kubectl, paths, "patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def node_is_ready(kubectl: Path, paths: Paths) -> bool:
+    condition = '{.status.conditions[?(@.type=="Ready")].status}'
+    try:
+        return _kubectl(kubectl, paths, "get", "node", NODE_NAME, "-o", f"jsonpath={condition}") == "True"
+    except DevClusterError:
+        return False
+
+
+def _wait_for_node(kubectl: Path, paths: Paths) -> None:
+    deadline = time.monotonic() + _NODE_READY_SECONDS
+    while not node_is_ready(kubectl, paths):
+        if time.monotonic() > deadline:
+            raise DevClusterError(
+                f"the node is not ready after {_NODE_READY_SECONDS} s: see {paths.logs / 'kubelet.log'}"
+            )
+        time.sleep(0.5)
+
+
+def _kubectl(kubectl: Path, paths: Paths, *arguments: str, stdin: str | None = None) -> str:
+    return run_quiet([str(kubectl), f"--kubeconfig={paths.kubeconfig}", *arguments], stdin=stdin)

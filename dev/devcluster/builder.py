@@ -1,0 +1,126 @@
+"""Building images with buildah and pushing them. No Docker engine, nothing pulled: the base is made from packages."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+
+from devcluster import probes
+from devcluster.configs import REGISTRY
+from devcluster.console import run_logged, run_quiet, say
+from devcluster.images import BASE_RECIPE, BUSYBOX, Image, references
+from devcluster.paths import CHECKOUT, Paths
+
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+class Builder:
+    """Builds images in a buildah store below the cache and pushes them to one registry."""
+
+    def __init__(self, paths: Paths, registry: str) -> None:
+        self._paths = paths
+        self._registry = registry
+        self._folder = paths.images
+        # TMPDIR also holds the cache mounts of the builds, so that they lie in our cache.
+        own = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self._folder / "tmp")}
+        self._env = os.environ | own
+        self._buildah = ("buildah", f"--root={self._folder / 'store'}", f"--runroot={self._folder / 'run'}")
+
+    def build(self, wanted: Collection[Image]) -> dict[str, str]:
+        """Build and push those images that the registry lacks; returns the references of all, by name.
+
+        Raises DevClusterError with the end of the log when a build fails.
+        """
+        (self._folder / "tmp").mkdir(parents=True, exist_ok=True)
+        all_references = references(CHECKOUT, self._registry)
+        missing = [image for image in wanted if not self._is_pushed(all_references[image.name])]
+        for image in missing:
+            reference = all_references[image.name]
+            say(f"  building {reference}")
+            self._build(image, reference)
+            self._run(f"push {image.name}", ["push", "--quiet", *self._tls(), reference, f"docker://{reference}"])
+        if missing:
+            self._prune({all_references[image.name] for image in missing})
+        return {image.name: all_references[image.name] for image in wanted}
+
+    def _is_pushed(self, reference: str) -> bool:
+        # A foreign registry may ask for credentials, which buildah has and we do not: there, every push is tried.
+        if self._registry != REGISTRY:
+            return False
+        repository, tag = reference.removeprefix(f"{REGISTRY}/").split(":")
+        return probes.answers(f"http://{REGISTRY}/v2/{repository}/manifests/{tag}", accept=_MANIFEST)()
+
+    def _build(self, image: Image, reference: str) -> None:
+        if image == BUSYBOX:
+            self._build_busybox(reference)
+            return
+        base = self._base()
+        tools = self._python_image("tools", f"localhost/afina-tools:{base.rpartition(':')[2]}", base, [])
+        # buildah mounts an empty stage when the stage itself came from its cache; an image of its own is never empty.
+        self._python_image(image.name, reference, base, ["--build-context", f"tools=docker-image://{tools}"])
+
+    def _python_image(self, target: str, reference: str, base: str, extra: list[str]) -> str:
+        containerfile = CHECKOUT / "dev" / "images" / "Containerfile"
+        flags = [
+            "--layers",
+            f"--target={target}",
+            f"--tag={reference}",
+            f"--file={containerfile}",
+            f"--ignorefile={containerfile}.dockerignore",
+            f"--build-arg=BASE_IMAGE={base}",
+            # This machine's authorities, for the build alone.
+            f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro",
+        ]
+        if index := os.environ.get("PIP_INDEX_URL"):
+            flags.append(f"--build-arg=PIP_INDEX_URL={index}")
+        self._run(f"build {target}", ["build", *flags, *extra, str(CHECKOUT)])
+        return reference
+
+    def _build_busybox(self, reference: str) -> None:
+        context = self._folder / "busybox"
+        context.mkdir(exist_ok=True)
+        shutil.copy("/bin/busybox", context / "busybox")
+        containerfile = CHECKOUT / BUSYBOX.containerfile
+        self._run("build busybox", ["build", f"--tag={reference}", f"--file={containerfile}", str(context)])
+
+    def _base(self) -> str:
+        """The reference of the base image, made when it is not there."""
+        reference = f"localhost/afina-base:{hashlib.sha256(' '.join(BASE_RECIPE).encode()).hexdigest()[:12]}"
+        if self._exists(reference):
+            return reference
+        context = self._folder / "base"
+        shutil.rmtree(context, ignore_errors=True)
+        context.mkdir()
+        run_logged(
+            "mmdebstrap", [*BASE_RECIPE, str(context / "base.tar")], self._paths.logs / "base.log", env=self._env
+        )
+        (context / "Containerfile").write_text("FROM scratch\nADD base.tar /\n")
+        self._run("build base", ["build", f"--tag={reference}", str(context)])
+        shutil.rmtree(context)
+        return reference
+
+    def _exists(self, reference: str) -> bool:
+        argv = [*self._buildah, "inspect", "--type=image", reference]
+        return subprocess.run(argv, env=self._env, capture_output=True, check=False).returncode == 0
+
+    def _prune(self, current: set[str]) -> None:
+        """Remove the images that the current ones replace, and the layers that nothing leads to any more."""
+        repositories = {reference.rpartition(":")[0] for reference in current}
+        listed = json.loads(run_quiet([*self._buildah, "images", "--json"], env=self._env))
+        names = {name for image in listed for name in image["names"] or []}
+        old = sorted(name for name in names - current if name.rpartition(":")[0] in repositories)
+        if old:
+            run_quiet([*self._buildah, "rmi", *old], env=self._env)
+        run_quiet([*self._buildah, "rmi", "--prune"], env=self._env)
+
+    def _run(self, what: str, arguments: list[str]) -> None:
+        log: Path = self._paths.logs / f"{what.replace(' ', '-')}.log"
+        run_logged(what, [*self._buildah, *arguments], log, env=self._env)
+
+    def _tls(self) -> list[str]:
+        host = self._registry.partition(":")[0].partition("/")[0]
+        return ["--tls-verify=false"] if host in ("localhost", "127.0.0.1") else []

@@ -1,0 +1,115 @@
+"""The verbs: python3 -m devcluster VERB."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+
+from devcluster import cluster, components, host, images, node_images, processes, tools
+from devcluster.builder import Builder
+from devcluster.configs import REGISTRY
+from devcluster.console import DevClusterError, Timeline, say
+from devcluster.paths import CHECKOUT, Paths, find_paths
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one verb; the exit status is 1 when it failed or, for `status`, when something is not healthy."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(find_paths(os.environ), options) or 0)
+    except DevClusterError as error:
+        say(f"devcluster: {error}")
+        return 1
+
+
+def _up(paths: Paths, options: argparse.Namespace) -> None:
+    if _is_foreign():
+        say(
+            f"KUBECONFIG and AFINA_REGISTRY are set: that cluster is used ({os.environ['KUBECONFIG']}), none is started"
+        )
+        if not options.no_images:
+            _build_images(paths, torch=False)
+        return
+    timeline = Timeline()
+    with timeline.phase("packages"):
+        host.prepare(paths)
+    cluster.up(paths, timeline)
+    if not options.no_images:
+        with timeline.phase("images"):
+            _build_images(paths, torch=False)
+    say(timeline.summary())
+    say(f"export KUBECONFIG={paths.kubeconfig}")
+
+
+def _down(paths: Paths, _: argparse.Namespace) -> None:
+    host.prepare(paths)
+    cluster.down(paths)
+
+
+def _status(paths: Paths, _: argparse.Namespace) -> int:
+    return 0 if cluster.status(paths) else 1
+
+
+def _kubeconfig(paths: Paths, _: argparse.Namespace) -> None:
+    say(os.environ["KUBECONFIG"] if _is_foreign() else str(paths.kubeconfig))
+
+
+def _images(paths: Paths, options: argparse.Namespace) -> None:
+    host.prepare(paths)
+    for name, reference in _build_images(paths, torch=options.torch).items():
+        say(f"  {name:15} {reference}")
+
+
+def _image_refs(_: Paths, __: argparse.Namespace) -> None:
+    say(json.dumps(images.references(CHECKOUT, images.registry(os.environ))))
+
+
+def _tools(paths: Paths, options: argparse.Namespace) -> None:
+    for binary in tools.build(options.names, paths).values():
+        say(str(binary))
+
+
+def _tool_path(paths: Paths, options: argparse.Namespace) -> None:
+    binary = tools.locate([options.name], paths)[options.name]
+    if not binary.exists():
+        raise DevClusterError(f"{options.name} is not built: run the verb `tools {options.name}`")
+    say(str(binary))
+
+
+def _build_images(paths: Paths, *, torch: bool) -> dict[str, str]:
+    registry = images.registry(os.environ)
+    wanted = [image for image in images.IMAGES if torch or not image.on_request]
+    if registry == REGISTRY:
+        processes.ensure([components.registry(paths)], paths)
+    built = Builder(paths, registry).build(wanted)
+    if cluster.is_up(paths) and registry == REGISTRY:
+        node_images.keep(built.values(), paths)
+    return built
+
+
+def _is_foreign() -> bool:
+    return bool(os.environ.get("KUBECONFIG") and os.environ.get("AFINA_REGISTRY"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="devcluster", description="A real Kubernetes on this machine.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    up = verb("up", _up, "Install, build and start what is missing; repair what died.")
+    up.add_argument("--no-images", action="store_true", help="do not build the project's images")
+    verb("down", _down, "Stop everything and leave no trace; programs and images stay cached.")
+    verb("status", _status, "Show how each component is.")
+    verb("kubeconfig", _kubeconfig, "Print the path of the kubeconfig.")
+    pictures = verb("images", _images, "Build and push the project's images.")
+    pictures.add_argument("--torch", action="store_true", help="build the torch image too (5 GB)")
+    verb("image-refs", _image_refs, "Print the images' references as JSON, without building.")
+    verb("tools", _tools, "Build the named tools and print their paths.").add_argument(
+        "names", nargs="+", metavar="NAME"
+    )
+    verb("tool-path", _tool_path, "Print the path of a tool that is built.").add_argument("name", metavar="NAME")
+    return parser

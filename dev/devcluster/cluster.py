@@ -1,0 +1,74 @@
+"""The cluster as a whole: up, down, status."""
+
+import shutil
+
+from devcluster import addons, certificates, components, images, leftovers, network, processes, tools
+from devcluster.builder import Builder
+from devcluster.configs import REGISTRY
+from devcluster.console import Timeline, say
+from devcluster.images import BUSYBOX
+from devcluster.paths import CHECKOUT, Paths
+from devcluster.processes import Component
+
+# While none of these lives there is no cluster, only what is left of one.
+_CORE = ("etcd", "kube-apiserver", "kubelet")
+
+
+def up(paths: Paths, timeline: Timeline) -> None:
+    """Bring the cluster up from whatever is there: nothing, leftovers, some of it, all of it."""
+    with timeline.phase("tools"):
+        built = tools.build(components.TOOLS, paths)
+    if not is_up(paths):
+        with timeline.phase("leftovers of an earlier cluster"):
+            down(paths)
+    with timeline.phase("certificates and network"):
+        certificates.make(paths)
+        network.up(paths)
+    registry, *groups = _components(paths)
+    with timeline.phase("registry and the shell image"):
+        processes.ensure(registry, paths)
+        Builder(paths, REGISTRY).build([BUSYBOX])
+    with timeline.phase("control plane and node"):
+        for group in groups:
+            processes.ensure(group, paths)
+        addons.apply(built["kubectl"], paths)
+
+
+def down(paths: Paths) -> None:
+    """End every process and remove every trace in the kernel, and the cluster's state. Programs and images stay."""
+    for name in processes.recorded(paths):
+        processes.stop(name, paths)
+    leftovers.end_containers(paths)
+    leftovers.unmount(paths)
+    leftovers.forget_containers(components.containerd(paths, pause_image=""), paths)
+    leftovers.unmount(paths)
+    leftovers.remove_cgroups()
+    leftovers.remove_log_links(paths)
+    network.down(paths)
+    if paths.cluster.exists():
+        shutil.rmtree(paths.cluster)
+
+
+def is_up(paths: Paths) -> bool:
+    return any(processes.find(name, paths) for name in _CORE)
+
+
+def status(paths: Paths) -> bool:
+    """Print how each component is; True when all are healthy and the node is ready."""
+    states = {component.name: _state(component, paths) for group in _components(paths) for component in group}
+    kubectl = tools.locate(["kubectl"], paths)["kubectl"]
+    states["node"] = "ready" if kubectl.exists() and addons.node_is_ready(kubectl, paths) else "not ready"
+    for name, state in states.items():
+        say(f"  {name:25} {state}")
+    return all(state in ("healthy", "ready") for state in states.values())
+
+
+def _components(paths: Paths) -> list[list[Component]]:
+    shell = images.references(CHECKOUT, REGISTRY)[BUSYBOX.name]
+    return components.all_of_them(paths, tools.locate(components.TOOLS, paths), shell)
+
+
+def _state(component: Component, paths: Paths) -> str:
+    if processes.find(component.name, paths) is None:
+        return "not running"
+    return "healthy" if component.healthy() else "not healthy"
