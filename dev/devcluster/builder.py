@@ -6,24 +6,22 @@ import os
 import shutil
 import subprocess
 from collections.abc import Collection
-from pathlib import Path
 
-from devcluster import probes
+from devcluster import registry
 from devcluster.configs import REGISTRY
 from devcluster.console import run_logged, run_quiet, say
 from devcluster.images import BASE_RECIPE, BUSYBOX, Image, references
 from devcluster.paths import CHECKOUT, Paths
 
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class Builder:
     """Builds images in a buildah store below the cache and pushes them to one registry."""
 
-    def __init__(self, paths: Paths, registry: str) -> None:
+    def __init__(self, paths: Paths, target: str) -> None:
         self._paths = paths
-        self._registry = registry
+        self._registry = target
         self._folder = paths.images
         # TMPDIR also holds the cache mounts of the builds, so that they lie in our cache.
         own = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(self._folder / "tmp")}
@@ -49,10 +47,7 @@ class Builder:
 
     def _is_pushed(self, reference: str) -> bool:
         # A foreign registry may ask for credentials, which buildah has and we do not: there, every push is tried.
-        if self._registry != REGISTRY:
-            return False
-        repository, tag = reference.removeprefix(f"{REGISTRY}/").split(":")
-        return probes.answers(f"http://{REGISTRY}/v2/{repository}/manifests/{tag}", accept=_MANIFEST)()
+        return self._registry == REGISTRY and registry.digest(reference) is not None
 
     def _build(self, image: Image, reference: str) -> None:
         if image == BUSYBOX:
@@ -116,9 +111,11 @@ class Builder:
         if old:
             run_quiet([*self._buildah, "rmi", *old], env=self._env)
         run_quiet([*self._buildah, "rmi", "--prune"], env=self._env)
+        if self._registry == REGISTRY:
+            registry.prune(current, self._paths)
 
     def _run(self, what: str, arguments: list[str]) -> None:
-        log: Path = self._paths.logs / f"{what.replace(' ', '-')}.log"
+        log = self._paths.logs / f"{what.replace(' ', '-')}.log"
         run_logged(what, [*self._buildah, *arguments], log, env=self._env)
 
     def _tls(self) -> list[str]:

@@ -1,9 +1,11 @@
 """The verbs: python3 -m devcluster VERB."""
 
 import argparse
+import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from devcluster import cluster, components, host, images, node_images, processes, tools
 from devcluster.builder import Builder
@@ -16,7 +18,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run one verb; the exit status is 1 when it failed or, for `status`, when something is not healthy."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(find_paths(os.environ), options) or 0)
+        paths = find_paths(os.environ)
+        if options.alone:
+            with _alone(paths):
+                return int(options.run(paths, options) or 0)
+        return int(options.run(paths, options) or 0)
     except DevClusterError as error:
         say(f"devcluster: {error}")
         return 1
@@ -87,6 +93,19 @@ def _build_images(paths: Paths, *, torch: bool) -> dict[str, str]:
     return built
 
 
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    """Wait until no other devcluster changes things."""
+    paths.root.mkdir(parents=True, exist_ok=True)
+    with (paths.root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another devcluster command")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _is_foreign() -> bool:
     return bool(os.environ.get("KUBECONFIG") and os.environ.get("AFINA_REGISTRY"))
 
@@ -95,21 +114,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="devcluster", description="A real Kubernetes on this machine.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, run: object, text: str) -> argparse.ArgumentParser:
+    def verb(name: str, run: object, text: str, *, alone: bool = False) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text)
-        added.set_defaults(run=run)
+        added.set_defaults(run=run, alone=alone)
         return added
 
-    up = verb("up", _up, "Install, build and start what is missing; repair what died.")
+    up = verb("up", _up, "Install, build and start what is missing; repair what died.", alone=True)
     up.add_argument("--no-images", action="store_true", help="do not build the project's images")
-    verb("down", _down, "Stop everything and leave no trace; programs and images stay cached.")
+    verb("down", _down, "Stop everything and leave no trace; programs and images stay cached.", alone=True)
     verb("status", _status, "Show how each component is.")
     verb("kubeconfig", _kubeconfig, "Print the path of the kubeconfig.")
-    pictures = verb("images", _images, "Build and push the project's images.")
-    pictures.add_argument("--torch", action="store_true", help="build the torch image too (5 GB)")
+    build = verb("images", _images, "Build and push the project's images.", alone=True)
+    build.add_argument("--torch", action="store_true", help="build the torch image too (5 GB)")
     verb("image-refs", _image_refs, "Print the images' references as JSON, without building.")
-    verb("tools", _tools, "Build the named tools and print their paths.").add_argument(
-        "names", nargs="+", metavar="NAME"
-    )
-    verb("tool-path", _tool_path, "Print the path of a tool that is built.").add_argument("name", metavar="NAME")
+    build = verb("tools", _tools, "Build the named tools and print their paths.", alone=True)
+    build.add_argument("names", nargs="+", metavar="NAME")
+    path = verb("tool-path", _tool_path, "Print the path of a tool that is built.")
+    path.add_argument("name", metavar="NAME")
     return parser

@@ -10,14 +10,13 @@ from pathlib import Path
 _TIMEOUT_SECONDS = 3
 
 
-def answers(url: str, authority: Path | None = None, accept: str = "*/*") -> Callable[[], bool]:
+def answers(url: str, authority: Path | None = None) -> Callable[[], bool]:
     """A probe that asks for 200 from a URL; an https one is checked against `authority`."""
-    request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310
 
     def probe() -> bool:
         try:
             context = ssl.create_default_context(cafile=str(authority)) if authority else None
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS, context=context) as answer:  # noqa: S310
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS, context=context) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except (OSError, http.client.HTTPException):
             return False
