@@ -1,0 +1,6 @@
+"""The operator of Afina: watches the custom resources and makes the cluster do what they say.
+
+Every kind is handled the same way: *observe* what exists, *plan* the next step, *apply* it. `reconciler` does that
+for one object, `workqueue` says which object is next, `watches` and `audit` notice what changed, `lease` allows one
+operator at a time to write, and `cluster` is the only module that talks to the API server.
+"""

@@ -1,0 +1,5 @@
+"""Runs the operator: `python -m afina_operator`."""
+
+from afina_operator.main import main
+
+main()

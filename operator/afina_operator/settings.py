@@ -1,0 +1,65 @@
+"""The operator's settings, from the environment. operator/README.md describes each; a test keeps it complete."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the pods of a kind run."""
+
+    runtime: str = "afina-runtime"
+    runtime_torch: str = ""
+    pull_policy: str = "IfNotPresent"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that an installation can set."""
+
+    namespace: str = "afina"
+    """Where the operator's Lease is."""
+    watch_namespaces: tuple[str, ...] = ()
+    """The namespaces whose objects it handles; none: all of the cluster."""
+    images: Images = field(default_factory=Images)
+    mlflow_tracking_uri: str = ""
+    """Where drivers log; empty: nowhere."""
+    start_deadline_seconds: int = 120
+    """A pod that cannot start for so long, for a cause that waiting does not cure, fails its job."""
+    workers: int = 4
+    port: int = 8080
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read them.
+
+        Raises:
+            ValueError: a number is none; the message names the variable.
+        """
+
+        def text(name: str, default: str) -> str:
+            return environment.get(f"AFINA_{name}") or default
+
+        def number(name: str, default: int) -> int:
+            value = text(name, str(default))
+            if not value.isdecimal() or int(value) < 1:
+                raise ValueError(f"AFINA_{name} must be a whole number from 1 on: got {value!r}")
+            return int(value)
+
+        return cls(
+            namespace=text("NAMESPACE", cls.namespace),
+            watch_namespaces=tuple(filter(None, map(str.strip, text("WATCH_NAMESPACES", "").split(",")))),
+            images=Images(
+                runtime=text("RUNTIME_IMAGE", Images.runtime),
+                runtime_torch=text("RUNTIME_TORCH_IMAGE", Images.runtime_torch),
+                pull_policy=text("IMAGE_PULL_POLICY", Images.pull_policy),
+            ),
+            mlflow_tracking_uri=text("MLFLOW_TRACKING_URI", cls.mlflow_tracking_uri),
+            start_deadline_seconds=number("START_DEADLINE_SECONDS", cls.start_deadline_seconds),
+            workers=number("WORKERS", cls.workers),
+            port=number("PORT", cls.port),
+            log_level=text("LOG_LEVEL", cls.log_level),
+        )

@@ -1,0 +1,83 @@
+"""Reads all that the plan of a TuningJob depends on. Live, from the API server: a stale cache makes second children."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from afina_operator.cluster import Cluster
+from afina_operator.resources import (
+    CONFIG_MAPS,
+    EVENTS,
+    JOBS,
+    PODS,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    VOLUME_CLAIMS,
+    Json,
+    Ref,
+    Resource,
+    dig,
+)
+from afina_operator.tuningjob import pods
+from afina_operator.tuningjob.objects import NAME_LABEL, child_name
+from afina_operator.tuningjob.status import is_over
+
+_CHILDREN = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CONFIG_MAPS, VOLUME_CLAIMS, JOBS)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A TuningJob and what exists of its children."""
+
+    job: Json
+    children: Mapping[Resource, Json] = field(default_factory=dict)
+    """What has the name of a child, by kind: whose it is must be looked at."""
+    pods: Sequence[Json] = ()
+    """All pods with the TuningJob's label."""
+    missing_source: str = ""
+    """The ConfigMap with the trial's files, if the pod waits and it does not exist."""
+    warning: str = ""
+    """The last warning about the pod, or about the Job where there is no pod."""
+
+
+async def observe(cluster: Cluster, target: Ref) -> Observed | None:
+    """The TuningJob and what exists of its children; None if it does not exist."""
+    job = await cluster.get(target)
+    if job is None:
+        return None
+    if is_over(job):
+        return Observed(job)
+    name = child_name(target.name)
+    listed = cluster.find(PODS, target.namespace, labels=f"{NAME_LABEL}={target.name}")
+    gets = [cluster.get(Ref(resource, target.namespace, name)) for resource in _CHILDREN]
+    found_pods, found = await asyncio.gather(listed, asyncio.gather(*gets))
+    children = {resource: child for resource, child in zip(_CHILDREN, found, strict=True) if child is not None}
+    missing, warning = await _obstacles(cluster, job, children.get(JOBS), found_pods)
+    return Observed(job, children, tuple(found_pods), missing, warning)
+
+
+async def _obstacles(cluster: Cluster, job: Json, child: Json | None, found: Sequence[Json]) -> tuple[str, str]:
+    """What may keep the driver from starting; read only while there is a Job without a running driver."""
+    if child is None or dig(child, "spec", "suspend"):
+        return "", ""
+    own = pods.of_job(found, child)
+    if own and (pods.is_running(own[-1]) or pods.ended(own[-1])):
+        return "", ""
+    subject = own[-1] if own else child
+    missing, warning = await asyncio.gather(_missing_source(cluster, job), _last_warning(cluster, subject))
+    return missing, warning
+
+
+async def _missing_source(cluster: Cluster, job: Json) -> str:
+    name = dig(job, "spec", "trial", "source", "configMapRef", "name")
+    if not isinstance(name, str):
+        return ""
+    return "" if await cluster.exists(Ref(CONFIG_MAPS, job["metadata"]["namespace"], name)) else name
+
+
+async def _last_warning(cluster: Cluster, subject: Json) -> str:
+    fields = f"involvedObject.uid={subject['metadata']['uid']},type=Warning"
+    events = await cluster.find(EVENTS, subject["metadata"]["namespace"], fields=fields)
+    latest = max(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime")), default={})
+    return str(latest.get("message", ""))

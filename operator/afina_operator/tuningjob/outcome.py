@@ -1,0 +1,127 @@
+"""How a started TuningJob does, as its Job and pods show."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from afina_api.reasons import Reason
+from afina_operator.conditions import condition, format_time, is_true, parse_time
+from afina_operator.resources import Json, dig
+from afina_operator.settings import Settings
+from afina_operator.tuningjob import pods
+from afina_operator.tuningjob.objects import FAILED_FOR_GOOD
+from afina_operator.tuningjob.observe import Observed
+from afina_operator.tuningjob.schema import suspended
+from afina_operator.tuningjob.status import State, failed, succeeded, waits
+
+_GOOD_ENDS = (
+    Reason.MAX_TRIALS_REACHED,
+    Reason.TARGET_REACHED,
+    Reason.TIMEOUT_REACHED,
+    Reason.SPACE_EXHAUSTED,
+)
+_BAD_ENDS = (
+    Reason.TOO_MANY_FAILED_TRIALS,
+    Reason.NO_TRIAL_SUCCEEDED,
+    Reason.INVALID_OBJECTIVE,
+    Reason.INVALID_SPEC,
+    Reason.STORAGE_FULL,
+    Reason.DRIVER_FAILED,
+)
+
+
+def has_ended(child: Json) -> bool:
+    """Whether the Job controller has given its verdict on the Job."""
+    return is_true(child, "Complete") or is_true(child, "Failed")
+
+
+def end_time(child: Json, now: datetime) -> str:
+    """When an ended Job ended."""
+    for kind in ("Complete", "Failed"):
+        moment = parse_time(condition(child, kind).get("lastTransitionTime"))
+        if is_true(child, kind) and moment:
+            return format_time(moment)
+    return format_time(now)
+
+
+def state(observed: Observed, child: Json, settings: Settings, now: datetime) -> State:
+    """The state that follows from the Job and its pods."""
+    own = pods.of_job(observed.pods, child)
+    if is_true(child, "Complete"):
+        return _good_end(own)
+    if is_true(child, "Failed"):
+        return _bad_end(child, own)
+    running = any(map(pods.is_running, own))
+    if dig(child, "metadata", "deletionTimestamp"):
+        return waits(Reason.PENDING, "The Job was deleted; it is made again when it is gone.", running=running)
+    if suspended(observed.job):
+        return _suspended(own, running)
+    restarts = dig(child, "status", "failed") or 0
+    if running:
+        note = f" The driver was started again {_times(restarts)}." if restarts else ""
+        return waits(Reason.RUNNING, f"The search is under way.{note}", running=True)
+    return _not_running(observed, child, own, settings, now)
+
+
+def _good_end(own: Sequence[Json]) -> State:
+    end = pods.last_end(own)
+    said = pods.verdict(end, _GOOD_ENDS) if end and end.exit_code == 0 else None
+    return succeeded(*(said or (Reason.MAX_TRIALS_REACHED, "The search has ended; the pod that knew more is gone.")))
+
+
+def _bad_end(child: Json, own: Sequence[Json]) -> State:
+    cause = condition(child, "Failed")
+    end = pods.last_end(own)
+    if end and end.exit_code == FAILED_FOR_GOOD and (said := pods.verdict(end, _BAD_ENDS)):
+        return failed(*said)
+    if cause.get("reason") == "DeadlineExceeded":
+        text = "The job did not end within budget.timeoutSeconds and a grace period: see the driver's log."
+        return failed(Reason.DEADLINE_EXCEEDED, text)
+    return failed(Reason.DRIVER_FAILED, f"{cause.get('message', '')}. {_how(end)} See the driver's log.")
+
+
+def _suspended(own: Sequence[Json], running: bool) -> State:
+    if all(map(pods.ended, own)):
+        return waits(Reason.SUSPENDED, "Suspended: set spec.suspend to false to go on.", suspended=True)
+    return waits(Reason.SUSPENDED, "The driver is being stopped.", running=running)
+
+
+def _not_running(observed: Observed, child: Json, own: Sequence[Json], settings: Settings, now: datetime) -> State:
+    restarts = bool(dig(child, "status", "failed")) or any(map(pods.ended, own))
+    reason = Reason.RESTARTING if restarts else Reason.PENDING
+    latest = own[-1] if own else None
+    if latest is None or pods.ended(latest):
+        return _between_pods(observed, reason, own)
+    trouble = pods.trouble(latest, observed.missing_source)
+    if trouble is None:
+        return waits(reason, _join(pods.waits_for(latest), observed.warning))
+    # What has run before can start: then the trouble is the cluster's, and may pass.
+    late = pods.waits_longer_than(latest, settings.start_deadline_seconds, now)
+    if not restarts and (trouble.hopeless or late):
+        return failed(trouble.reason, trouble.message)
+    return waits(reason, _join(trouble.message, observed.warning))
+
+
+def _between_pods(observed: Observed, reason: Reason, own: Sequence[Json]) -> State:
+    end = pods.last_end(own)
+    if end and end.exit_code in (0, FAILED_FOR_GOOD):
+        return waits(Reason.RUNNING, "The driver has ended; the Job controller takes note of it.", running=True)
+    if reason is Reason.RESTARTING:
+        return waits(reason, _join(f"{_how(end)} It is started again and goes on from its storage.", observed.warning))
+    return waits(reason, _join("The Job controller makes the driver's pod.", observed.warning))
+
+
+def _how(end: pods.End | None) -> str:
+    if end is None:
+        return "The driver's pod is gone."
+    if end.why == "OOMKilled":
+        return "The driver ran out of memory: raise spec.trial.resources.memory."
+    cause = f" ({end.why}: {end.words})" if end.why in ("StartError", "ContainerCannotRun") else ""
+    return f"The driver ended with exit code {end.exit_code}{cause}."
+
+
+def _join(text: str, warning: str) -> str:
+    return f"{text} Last warning: {warning}" if warning and warning not in text else text
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

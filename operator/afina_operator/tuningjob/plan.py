@@ -1,0 +1,241 @@
+"""Decides the next step of a TuningJob. Calls no API and reads no clock.
+
+The order of the writes carries it over every crash:
+1. `startTime` is recorded first, bound to the version of the spec that was read: from then on the API server keeps
+   the spec as it is, so all that is made afterwards is made of one spec.
+2. Then the children, in the order in which they need each other, the Job last.
+3. A failure that the operator finds is recorded before its Job is deleted, `completionTime` after: where a crash
+   comes between, the next pass goes on from the record.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from afina_api.reasons import Reason
+from afina_api.tuningjob import TuningJob
+from afina_operator.conditions import event, format_time, parse_time
+from afina_operator.errors import ClusterError
+from afina_operator.ownership import Owner, owner
+from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Patch, Plan, Write
+from afina_operator.resources import JOBS, VOLUME_CLAIMS, Json, Resource, contains, dig, ref
+from afina_operator.settings import Settings
+from afina_operator.tuningjob import outcome, pods, schema
+from afina_operator.tuningjob.objects import active_deadline, child_name, children
+from afina_operator.tuningjob.observe import Observed
+from afina_operator.tuningjob.status import (
+    State,
+    completion_time,
+    failed,
+    is_over,
+    is_started,
+    record,
+    waits,
+    with_message,
+)
+
+_SOON = 5.0
+"""Seconds until pods, which are not watched, are looked at again."""
+_AT_ONCE = 0.0
+_MADE_ONCE = (VOLUME_CLAIMS, JOBS)
+"""Kinds whose spec the API server lets nobody change: they are made, and not applied again."""
+
+
+def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
+    """The next step."""
+    job = observed.job
+    if dig(job, "metadata", "deletionTimestamp"):
+        return Plan(state="Deleting")
+    if is_over(job):
+        return _retire(job, now)
+    recorded, child = State.recorded(job), _own_job(observed)
+    if recorded and recorded.is_final and is_started(job):
+        return _finish(job, child, recorded, now)
+    try:
+        typed = schema.parse(job, settings.images)
+    except schema.InvalidSpecError as error:
+        return _without_spec(observed, child, str(error), settings, now)
+    desired = children(typed, settings)
+    if conflict := _conflict(observed, desired):
+        return _say(job, failed(Reason.NAME_CONFLICT, conflict), now, again_after=_AT_ONCE if is_started(job) else None)
+    if waiting := _predecessor(observed, desired):
+        return _say(job, waits(Reason.PENDING, waiting), now, again_after=_SOON)
+    if child is not None:
+        return _follow(observed, child, typed, desired, settings, now)
+    return _make(observed, desired, now)
+
+
+def blocked(observed: Observed, error: ClusterError, now: datetime) -> ApplyStatus | None:
+    """What the status says when the API server refuses a write."""
+    before = State.recorded(observed.job)
+    state = before if before and not before.is_final else waits(Reason.PENDING, "")
+    return record(observed.job, with_message(state, f"The API server refuses what the job needs: {error}"), now)
+
+
+def _retire(job: Json, now: datetime) -> Plan:
+    """After the end: only the time to live counts."""
+    recorded = State.recorded(job)
+    state = recorded.reason if recorded else ""
+    seen = record(job, recorded, now) if recorded else None
+    ended, life = completion_time(job), dig(job, "spec", "ttlSecondsAfterFinished")
+    if ended is None or not isinstance(life, int):
+        return Plan(_present(seen), state=state)
+    left = (ended + timedelta(seconds=life) - now).total_seconds()
+    if left > 0:
+        return Plan(_present(seen), left, state)
+    return Plan((Delete(ref(job), job["metadata"]["uid"]),), state=state)
+
+
+def _finish(job: Json, child: Json | None, recorded: State, now: datetime) -> Plan:
+    """The verdict is recorded: take away what still runs, then record the end."""
+    runs = child is not None and not outcome.has_ended(child)
+    stop = Delete(ref(child), child["metadata"]["uid"]) if child is not None and runs else None
+    return Plan(_present(stop, record(job, recorded, now, completion=format_time(now))), state=recorded.reason)
+
+
+def _without_spec(observed: Observed, child: Json | None, error: str, settings: Settings, now: datetime) -> Plan:
+    """The spec cannot be read. A search that was started with one that could goes on."""
+    if child is None:
+        text = f"{error}. Correct the spec and apply it again."
+        return _say(observed.job, failed(Reason.INVALID_SPEC, text), now)
+    state = outcome.state(observed, child, settings, now)
+    if state.is_final:
+        return _conclude(observed.job, child, state, now)
+    note = f"{state.message} The spec is invalid by now, and what changed in it has no effect: {error}"
+    return _say(observed.job, with_message(state, note), now, start=_made(child), again_after=_SOON)
+
+
+def _follow(
+    observed: Observed,
+    child: Json,
+    typed: TuningJob,
+    desired: dict[Resource, Json],
+    settings: Settings,
+    now: datetime,
+) -> Plan:
+    """The Job is there: tell how it does, and keep it and its siblings as they should be."""
+    state = outcome.state(observed, child, settings, now)
+    if state.is_final:
+        return _conclude(observed.job, child, state, now)
+    repairs = (*_missing(observed, desired), *_drifted(observed, desired), _adjust(child, typed))
+    again = None if state.running and not typed.spec.suspend else _SOON
+    return _say(observed.job, state, now, repairs, start=_made(child), again_after=again)
+
+
+def _conclude(job: Json, child: Json, state: State, now: datetime) -> Plan:
+    """The end: at once where the Job has ended by itself, otherwise in two steps, the verdict being the first."""
+    if outcome.has_ended(child):
+        return _say(job, state, now, start=_made(child), completion=outcome.end_time(child, now))
+    return _say(job, state, now, start=_made(child), again_after=_AT_ONCE)
+
+
+def _make(observed: Observed, desired: dict[Resource, Json], now: datetime) -> Plan:
+    """There is no Job: it was not started yet, a crash came before it was made, or somebody deleted it."""
+    job = observed.job
+    if schema.suspended(job):
+        text = "Suspended: set spec.suspend to false to start or go on."
+        return _say(job, waits(Reason.SUSPENDED, text, suspended=True), now)
+    if pods.leftover(observed.pods, child_name(job["metadata"]["name"])):
+        text = "The pod of a deleted Job of this name still runs: the new one waits for its end."
+        return _say(job, waits(Reason.PENDING, text), now, again_after=_SOON)
+    state = waits(Reason.PENDING, "The driver's Job is made.")
+    started = record(job, state, now, start=format_time(now))
+    made: list[Write] = [*_drifted(observed, desired), *_missing(observed, desired)]
+    text = f"The driver's Job {child_name(job['metadata']['name'])} is made"
+    told = Emit(event(job, "Normal", "Started", text, now))
+    return Plan(_present(started, *made, told), _SOON, state.reason)
+
+
+def _own_job(observed: Observed) -> Json | None:
+    child = observed.children.get(JOBS)
+    return child if child is not None and owner(child, observed.job) is Owner.US else None
+
+
+def _made(child: Json) -> str | None:
+    """When the Job was made: the start, where the status has lost it."""
+    moment = parse_time(dig(child, "metadata", "creationTimestamp"))
+    return format_time(moment) if moment else None
+
+
+def _conflict(observed: Observed, desired: dict[Resource, Json]) -> str:
+    for resource in desired:
+        child = observed.children.get(resource)
+        if child is not None and owner(child, observed.job) is Owner.OTHERS:
+            name = child["metadata"]["name"]
+            return (
+                f"{resource.kind} {name!r} exists already and is not this job's: "
+                f"delete it, or give the TuningJob another name."
+            )
+    return ""
+
+
+def _predecessor(observed: Observed, desired: dict[Resource, Json]) -> str:
+    for resource in desired:
+        child = observed.children.get(resource)
+        if child is not None and owner(child, observed.job) is Owner.PREDECESSOR:
+            return f"{resource.kind} {child['metadata']['name']!r} of a deleted TuningJob of this name is still there."
+    return ""
+
+
+def _missing(observed: Observed, desired: dict[Resource, Json]) -> tuple[Create, ...]:
+    return tuple(Create(child) for resource, child in desired.items() if resource not in observed.children)
+
+
+def _drifted(observed: Observed, desired: dict[Resource, Json]) -> tuple[Apply, ...]:
+    return tuple(
+        Apply({**child, "metadata": {**child["metadata"], "uid": existing["metadata"]["uid"]}})
+        for resource, child in desired.items()
+        if resource not in _MADE_ONCE
+        and (existing := observed.children.get(resource)) is not None
+        and not contains(existing, child)
+    )
+
+
+def _adjust(child: Json, typed: TuningJob) -> Patch | None:
+    """What may change on a Job: whether it is suspended, and how long it may take."""
+    deadline = active_deadline(typed)
+    changes: Json = {}
+    if bool(dig(child, "spec", "suspend")) != typed.spec.suspend:
+        changes["suspend"] = typed.spec.suspend
+    if dig(child, "spec", "activeDeadlineSeconds") != deadline:
+        changes["activeDeadlineSeconds"] = deadline
+    return Patch(ref(child), child["metadata"]["uid"], {"spec": changes}) if changes else None
+
+
+def _say(
+    job: Json,
+    state: State,
+    now: datetime,
+    repairs: Sequence[Write | None] = (),
+    *,
+    start: str | None = None,
+    completion: str | None = None,
+    again_after: float | None = None,
+) -> Plan:
+    """The plan that ends by recording the state, with an Event where people should know of the change."""
+    recorded = record(job, state, now, start=start, completion=completion)
+    told = _announcements(job, state, now) if recorded else ()
+    return Plan(_present(*repairs, *told, recorded), again_after, state.reason)
+
+
+def _announcements(job: Json, state: State, now: datetime) -> tuple[Emit, ...]:
+    recorded = State.recorded(job)
+    before = recorded.reason if recorded else None
+    if state.reason == before:
+        return ()
+    text = f"{state.reason}: {state.message}"
+    if state.succeeded == "True":
+        return (Emit(event(job, "Normal", "Succeeded", text, now)),)
+    if state.is_final:
+        refusal = state.reason in (Reason.INVALID_SPEC, Reason.NAME_CONFLICT)
+        return (Emit(event(job, "Warning", state.reason if refusal else "Failed", text, now)),)
+    if state.reason is Reason.SUSPENDED:
+        return (Emit(event(job, "Normal", "Suspended", state.message, now)),)
+    if state.reason is Reason.RESTARTING:
+        return (Emit(event(job, "Warning", "DriverRestarted", state.message, now)),)
+    if before is Reason.SUSPENDED:
+        return (Emit(event(job, "Normal", "Resumed", "The search goes on", now)),)
+    return ()
+
+
+def _present(*writes: Write | None) -> tuple[Write, ...]:
+    return tuple(write for write in writes if write is not None)

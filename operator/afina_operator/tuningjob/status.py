@@ -1,0 +1,108 @@
+"""What a TuningJob's status says of the operator's part: conditions and times. The rest of it is the driver's."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from afina_api.reasons import Reason
+from afina_operator.conditions import Condition, Status, as_recorded, condition, generation, is_true, parse_time
+from afina_operator.plan import ApplyStatus
+from afina_operator.resources import Json, contains, dig
+
+REASONS = {reason.value: reason for reason in Reason}
+
+
+@dataclass(frozen=True)
+class State:
+    """How a TuningJob does."""
+
+    succeeded: Status
+    reason: Reason
+    message: str
+    running: bool = False
+    suspended: bool = False
+
+    @classmethod
+    def recorded(cls, job: Json) -> Self | None:
+        """The state that the status tells; None where it tells none that could be ours."""
+        summary = condition(job, "Succeeded")
+        status, reason = summary.get("status"), summary.get("reason")
+        if status not in ("True", "False", "Unknown") or reason not in REASONS:
+            return None
+        message = str(summary.get("message", ""))
+        return cls(status, REASONS[reason], message, is_true(job, "Running"), is_true(job, "Suspended"))
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the question of success is answered."""
+        return self.succeeded != "Unknown"
+
+
+def waits(reason: Reason, message: str, *, running: bool = False, suspended: bool = False) -> State:
+    """A state on the way."""
+    return State("Unknown", reason, message, running, suspended)
+
+
+def failed(reason: Reason, message: str) -> State:
+    """The bad end."""
+    return State("False", reason, message)
+
+
+def succeeded(reason: Reason, message: str) -> State:
+    """The good end."""
+    return State("True", reason, message)
+
+
+def with_message(state: State, message: str) -> State:
+    """The same state, with something to say about it."""
+    return replace(state, message=message)
+
+
+def is_started(job: Json) -> bool:
+    """Whether the search has begun, so that most of the spec is fixed."""
+    return bool(dig(job, "status", "startTime"))
+
+
+def is_over(job: Json) -> bool:
+    """Whether the job has ended and all that follows from that is done."""
+    return bool(dig(job, "status", "completionTime"))
+
+
+def completion_time(job: Json) -> datetime | None:
+    """When the job ended."""
+    return parse_time(dig(job, "status", "completionTime"))
+
+
+def record(
+    job: Json, state: State, now: datetime, *, start: str | None = None, completion: str | None = None
+) -> ApplyStatus | None:
+    """The write that makes the status say so; None if it does already.
+
+    Bound to the version of the TuningJob that was seen: what was decided on an older one is not written.
+    A time once set is written again as it is, because what a server-side apply leaves out is removed.
+    """
+    conditions = (
+        Condition("Succeeded", state.succeeded, state.reason, state.message),
+        Condition("Running", "True" if state.running else "False", state.reason),
+        Condition("Suspended", "True" if state.suspended else "False", state.reason),
+    )
+    times = {
+        "startTime": dig(job, "status", "startTime") or start,
+        "completionTime": dig(job, "status", "completionTime") or completion,
+    }
+    status: Json = {
+        "observedGeneration": generation(job),
+        "conditions": as_recorded(job, conditions, now),
+        **{name: time for name, time in times.items() if time},
+    }
+    if _says(job, status):
+        return None
+    names = ("name", "namespace", "uid", "resourceVersion")
+    metadata = {name: job["metadata"][name] for name in names}
+    return ApplyStatus({"apiVersion": job["apiVersion"], "kind": job["kind"], "metadata": metadata, "status": status})
+
+
+def _says(job: Json, status: Json) -> bool:
+    recorded = dict(dig(job, "status") or {})
+    recorded["conditions"] = [condition(job, one["type"]) for one in status["conditions"]]
+    return contains(recorded, status)
