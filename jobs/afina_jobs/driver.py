@@ -1,0 +1,100 @@
+"""The process in a TuningJob's pod: `python3 -m afina_jobs.driver`.
+
+Exit codes: 0, the search ended as it should; 10, it failed for good; 143, it was told to stop and will be resumed.
+With 0 and 10 the reason is in the termination log. Any other code is a death, after which it is started again.
+"""
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXIT_ENDED = 0
+EXIT_FAILED = 10
+EXIT_STOPPED = 143
+
+_PR_SET_DUMPABLE = 4
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator's pod template says."""
+
+    spec: Path
+    """File with the TuningJob as JSON; it may change while the job runs."""
+    source: Path | None
+    """Folder of the trial's files."""
+    study: Path
+    """Folder that outlives the pod."""
+    workspace: Path
+    """Folder for the trials' working directories."""
+    storage_url: str | None
+    """URL of a database; without it, SQLite in the study's folder."""
+    termination_log: Path
+    """File whose content the kubelet puts into the pod's status."""
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings from the `AFINA_` variables."""
+        return cls(
+            spec=Path(env["AFINA_SPEC"]),
+            source=Path(env["AFINA_SOURCE"]) if env.get("AFINA_SOURCE") else None,
+            study=Path(env["AFINA_STUDY"]),
+            workspace=Path(env["AFINA_WORKSPACE"]),
+            storage_url=env.get("AFINA_STORAGE_URL"),
+            termination_log=Path(env.get("AFINA_TERMINATION_LOG", "/dev/termination-log")),
+        )
+
+
+def main() -> None:
+    """Run the search and end the process."""
+    # As process 1 of the pod we have to ask for SIGTERM, and the imports below take a second.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_STOPPED))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    hide_environment()
+    from afina_jobs.podrun import run_in_pod
+
+    try:
+        code = asyncio.run(_until_terminated(run_in_pod(Settings.from_environment(os.environ))))
+    except Exception:
+        log.exception("the driver died")
+        code = 1
+    logging.shutdown()
+    # Threads that still wait for a server that does not answer must not keep the pod.
+    os._exit(code)
+
+
+async def _until_terminated(search: Coroutine[Any, Any, int]) -> int:
+    task = asyncio.create_task(search)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        log.info("told to stop: running trials will be run again by the next driver")
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return EXIT_STOPPED
+
+
+def hide_environment() -> None:
+    """Keep the database's URL from the trials, which run as the same user and could read our /proc/PID/environ."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The search itself: slots that evaluate trials side by side, until the budget is spent.
+
+The study's methods block, so they run in one thread of their own; everything else is one event loop.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from optuna.trial import FrozenTrial
+
+from afina_api.reasons import Reason
+from afina_api.tuningjob import Budget, Objective
+from afina_jobs.contract import Pruned, Report
+from afina_jobs.objectives.base import InvalidObjectiveError, Slot
+from afina_jobs.progress import trial_line
+from afina_jobs.stopping import Verdict, verdict
+from afina_jobs.study.ledger import Ledger
+from afina_jobs.study.storage import StorageFullError
+from afina_jobs.study.thread import StudyThread
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 1.0
+_RECORD_SECONDS = 10.0
+"""So much search time may be forgotten when the driver is killed."""
+_STORAGE_FULL = (
+    "The finished trials are kept. Free some room, or create another TuningJob with a larger spec.storage.volume.size"
+)
+
+
+class Listener(Protocol):
+    """Wants to know how the search stands."""
+
+    def trials_changed(self, trials: Sequence[FrozenTrial]) -> None:
+        """A trial has begun or ended. Called in the event loop; must not block."""
+
+
+class Engine:
+    """Runs one job's search in one process."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        thread: StudyThread,
+        slots: Sequence[Slot],
+        objective: Objective,
+        budget: Callable[[], Budget],
+        combinations: float,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        """Budget is asked again and again, since it may grow; combinations is infinite for all but a grid."""
+        self._ledger = ledger
+        self._thread = thread
+        self._slots = slots
+        self._objective = objective
+        self._budget = budget
+        self._combinations = combinations
+        self._listeners = listeners
+        self._before = 0.0
+        self._began = time.monotonic()
+
+    async def run(self) -> Verdict:
+        """Search to the end.
+
+        When cancelled, running trials are ended and left to the next driver.
+        """
+        self._before = await self._thread(self._ledger.seconds)
+        self._began = time.monotonic()
+        try:
+            found = await self._search()
+            await self._thread(self._ledger.end_all, Pruned("the search ended before it did"))
+            await self._record_time()
+            await self._look()
+        except StorageFullError as error:
+            return Verdict(Reason.STORAGE_FULL, f"{error}. {_STORAGE_FULL}")
+        except asyncio.CancelledError:
+            await self._thread(self._ledger.release_all)
+            await self._record_time()
+            raise
+        return found
+
+    async def _search(self) -> Verdict:
+        found = await self._look()
+        if found:
+            return found
+        tasks: set[asyncio.Task[Verdict]] = set()
+        try:
+            await self._slots[0].prepare()
+            tasks = {asyncio.create_task(self._serve(index, slot)) for index, slot in enumerate(self._slots)}
+            tasks.add(asyncio.create_task(self._watch_clock()))
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+        except InvalidObjectiveError as error:
+            return Verdict(Reason.INVALID_OBJECTIVE, str(error))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(slot.close() for slot in self._slots))
+
+    async def _serve(self, index: int, slot: Slot) -> Verdict:
+        """Evaluate trial after trial in one slot, until the search is over."""
+        while True:
+            budget = self._budget()
+            limit = min(budget.max_trials, self._combinations)
+            proposal = await self._thread(self._ledger.begin_trial, limit) if index < budget.parallel_trials else None
+            if proposal is None:
+                await asyncio.sleep(_TICK_SECONDS)  # the last trials run in other slots, and the budget may grow
+                continue
+            await self._look()
+            outcome = await slot.evaluate(proposal, partial(self._on_report, proposal.number))
+            await self._thread(self._ledger.end_trial, proposal.number, outcome)
+            found = await self._look(proposal.number)
+            if found:
+                return found
+
+    async def _on_report(self, number: int, report: Report) -> bool:
+        return await self._thread(self._ledger.report, number, report)
+
+    async def _watch_clock(self) -> Verdict:
+        """Record the time as it passes, and see when it is over."""
+        recorded = time.monotonic()
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            if time.monotonic() - recorded >= _RECORD_SECONDS:
+                await self._record_time()
+                recorded = time.monotonic()
+            found = await self._look()
+            if found:
+                return found
+
+    async def _look(self, ended_now: int | None = None) -> Verdict | None:
+        """See how the search stands, tell whoever listens, and judge whether it is over."""
+        trials = await self._thread(self._ledger.trials)
+        for listener in self._listeners:
+            listener.trials_changed(trials)
+        budget, seconds = self._budget(), self._seconds()
+        if ended_now is not None:
+            log.info(trial_line(trials[ended_now], trials, self._objective, budget, seconds=seconds))
+        return verdict(trials, self._objective, budget, seconds=seconds, combinations=self._combinations)
+
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._began
+
+    async def _record_time(self) -> None:
+        await self._thread(self._ledger.record_seconds, self._seconds())

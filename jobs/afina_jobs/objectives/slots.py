@@ -1,0 +1,39 @@
+"""Makes the slots of a job from its spec."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from afina_api.tuningjob import TuningJobSpec
+from afina_jobs.builtin.settings import check
+from afina_jobs.objectives.base import Slot, Surroundings
+from afina_jobs.objectives.command import CommandSlot
+from afina_jobs.objectives.python import PythonSlot
+from afina_jobs.process.environment import threads
+
+
+def make_slots(spec: TuningJobSpec, env: Mapping[str, str], workspace: Path, source: Path | None) -> list[Slot]:
+    """One slot for each trial that may run at a time.
+
+    Args:
+        spec: the job's.
+        env: the environment of every trial.
+        workspace: where the slots' working directories are made.
+        source: folder of the files that trials need.
+
+    Raises:
+        BuiltinSettingsError: a built-in objective cannot do what the spec asks.
+    """
+    return [
+        _slot(spec, Surroundings(spec.objectives[0].metric, env, folder, source, spec.trial.timeout_seconds))
+        for folder in (workspace / f"slot-{index}" for index in range(spec.budget.parallel_trials))
+    ]
+
+
+def _slot(spec: TuningJobSpec, around: Surroundings) -> Slot:
+    if spec.trial.python:
+        return PythonSlot(spec.trial.python.entrypoint, None, around)
+    if spec.trial.command:
+        return CommandSlot(spec.trial.command.argv, around)
+    settings = check(spec)
+    arguments = {**settings.model_dump(), "metric": around.metric, "threads": threads(spec.trial.resources.cpu)}
+    return PythonSlot("afina_jobs.builtin.xgboost_cv:objective", arguments, around)

@@ -1,0 +1,75 @@
+"""The driver's end of the conversation with a worker process (see afina_jobs.worker)."""
+
+import asyncio
+import json
+import socket
+import sys
+from contextlib import suppress
+from typing import Any, Self
+
+from afina_jobs.objectives.base import Surroundings
+from afina_jobs.objectives.output import TrialOutput
+from afina_jobs.process.group import ProcessGroup
+
+Message = dict[str, Any]
+
+_LAST_WORDS_SECONDS = 1.0
+"""So long is listened to a process that has died: a child of its may hold the line open for ever."""
+_MAX_MESSAGE = 2**20
+
+
+class Worker:
+    """A process that answers each request with messages of one line."""
+
+    def __init__(
+        self, process: ProcessGroup, output: TrialOutput, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.output = output
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def start(cls, around: Surroundings) -> Self:
+        """Start a process that has loaded nothing yet."""
+        ours, theirs = socket.socketpair()
+        output = TrialOutput("loading")
+        with theirs:
+            fd = theirs.fileno()
+            process = await ProcessGroup.start(
+                [sys.executable, "-u", "-P", "-m", "afina_jobs.worker", str(fd)],
+                folder=around.folder,
+                env=around.env,
+                on_output=output,
+                on_error=output,
+                pass_fds=(fd,),
+            )
+        reader, writer = await asyncio.open_connection(sock=ours, limit=_MAX_MESSAGE)
+        return cls(process, output, reader, writer)
+
+    async def ask(self, request: Message) -> Message | None:
+        """Send a request; the first message that answers it, as `listen` has it."""
+        with suppress(ConnectionError):
+            self._writer.write(json.dumps(request).encode() + b"\n")
+            await self._writer.drain()
+        return await self.listen()
+
+    async def listen(self) -> Message | None:
+        """The next message, or None when there will be none any more: then `stop` has the exit code."""
+        read = asyncio.create_task(self._reader.readline())
+        try:
+            await asyncio.wait({read, self._process.exited}, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(None if read.done() else _LAST_WORDS_SECONDS):
+                line = await read
+        except (TimeoutError, ConnectionError, ValueError):
+            return None
+        finally:
+            read.cancel()
+        self._process.drain()
+        found: Message | None = json.loads(line) if line.endswith(b"\n") else None
+        return found
+
+    async def stop(self) -> int:
+        """End the process, if it has not ended; its exit code."""
+        self._writer.close()
+        return await self._process.stop()

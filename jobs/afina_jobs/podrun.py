@@ -1,0 +1,80 @@
+"""A search in a pod: from the mounted spec to the exit code."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+from pydantic import ValidationError
+
+from afina_api.reasons import Reason
+from afina_api.tuningjob import TuningJob
+from afina_jobs.driver import EXIT_ENDED, EXIT_FAILED, Settings
+from afina_jobs.livespec import LiveBudget, read_job
+from afina_jobs.process.environment import trial_environment
+from afina_jobs.report.reporter import Reporter
+from afina_jobs.report.status import status
+from afina_jobs.report.termination import termination_message
+from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
+from afina_jobs.stopping import Verdict
+from afina_jobs.study.storage import sqlite_url
+from afina_jobs.study.thread import StudyThread
+
+log = logging.getLogger(__name__)
+
+_FINAL_SECONDS = 300.0
+"""So long is tried to write the last status of a search that has ended."""
+_STOPPED_SECONDS = 8.0
+"""So long is tried when the pod is told to stop."""
+
+
+async def run_in_pod(settings: Settings) -> int:
+    """Search, report, and leave the reason in the termination log; the exit code.
+
+    When cancelled, the search is left for the next driver to resume.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        job = read_job(settings.spec)
+        found = await _search(job, settings)
+    except ValidationError as error:
+        found = Verdict(Reason.INVALID_SPEC, str(error))
+    except CannotBeginError as error:
+        found = error.verdict
+    log.info("the search has ended: %s: %s", found.reason, found.message)
+    settings.termination_log.write_text(termination_message(found))
+    return EXIT_ENDED if found.succeeded else EXIT_FAILED
+
+
+async def _search(job: TuningJob, settings: Settings) -> Verdict:
+    thread = StudyThread()
+    ledger = await open_ledger(job, settings.storage_url or sqlite_url(settings.study), thread)
+    log.info("seed %d: set spec.algorithm.seed to it to search the same way again", ledger.seed)
+    budget = LiveBudget(settings.spec, job.spec.budget)
+    place = Place(settings.workspace, settings.source)
+    reporter = _reporter(job, budget)
+    listeners = [reporter] if reporter else []
+    engine = make_engine(job, budget, ledger, thread, trial_environment(job.spec.trial), place, listeners)
+    try:
+        found = await engine.run()
+    except asyncio.CancelledError:
+        if reporter:
+            await reporter.finish(_STOPPED_SECONDS)
+        raise
+    if reporter:
+        await reporter.finish(_FINAL_SECONDS)
+    return found
+
+
+def _reporter(job: TuningJob, budget: LiveBudget) -> Reporter | None:
+    if not job.metadata.uid or "KUBERNETES_SERVICE_HOST" not in os.environ:
+        log.info("not in a cluster: no status is reported")
+        return None
+
+    def make_status(trials: Sequence[FrozenTrial], at_rest: bool) -> dict[str, Any]:
+        return status(trials, job.spec.objectives[0], budget(), None, at_rest=at_rest)
+
+    return Reporter(job.metadata, make_status)

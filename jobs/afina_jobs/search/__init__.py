@@ -1,0 +1,1 @@
+"""From the spec's words to Optuna's: the space, the sampler, the pruner."""

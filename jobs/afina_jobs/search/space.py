@@ -1,0 +1,70 @@
+"""The search space: a parameter of the spec as Optuna's distribution, and as the axis of a grid."""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import cast
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from afina_api.parameters import FloatRange, IntRange, Parameter
+from afina_jobs.contract import Value
+
+Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
+
+
+def distribution(parameter: Parameter) -> Distribution:
+    """The parameter as Optuna's samplers know it."""
+    if parameter.float_:
+        log = parameter.float_.scale == "Log"
+        return FloatDistribution(parameter.float_.min, _last(parameter.float_), log=log, step=parameter.float_.step)
+    if parameter.int_:
+        log = parameter.int_.scale == "Log"
+        span = _integers(parameter.int_)
+        return IntDistribution(span[0], span[-1], log=log, step=span.step)
+    return CategoricalDistribution(parameter.categorical.choices if parameter.categorical else ())
+
+
+def suggest(trial: optuna.Trial, name: str, found: Distribution) -> Value:
+    """The trial's value of the parameter. One that was suggested before comes again."""
+    if isinstance(found, FloatDistribution):
+        return trial.suggest_float(name, found.low, found.high, step=found.step, log=found.log)
+    if isinstance(found, IntDistribution):
+        return trial.suggest_int(name, found.low, found.high, step=found.step, log=found.log)
+    return cast(Value, trial.suggest_categorical(name, found.choices))
+
+
+def axis(parameter: Parameter) -> Sequence[Value]:
+    """The values of the parameter that a grid combines; none for a float without a step."""
+    if parameter.float_:
+        return _steps(parameter.float_)
+    if parameter.int_:
+        return _integers(parameter.int_)
+    return parameter.categorical.choices if parameter.categorical else ()
+
+
+def _integers(span: IntRange) -> range:
+    return range(span.min, span.max + 1, span.step or 1)
+
+
+def _last(span: FloatRange) -> float:
+    """Where the steps from min end: Optuna wants the range to be a whole number of them."""
+    return _nth(span, _count(span) - 1) if span.step else span.max
+
+
+def _steps(span: FloatRange) -> list[float]:
+    return [_nth(span, index) for index in range(_count(span))] if span.step else []
+
+
+def _count(span: FloatRange) -> int:
+    return int((_decimal(span.max) - _decimal(span.min)) // _decimal(span.step or math.inf)) + 1
+
+
+def _nth(span: FloatRange, index: int) -> float:
+    return float(_decimal(span.min) + index * _decimal(span.step or 0))
+
+
+def _decimal(value: float) -> Decimal:
+    """The number as it was written, so that 0.1 + 0.2 is the 0.3 that people meant."""
+    return Decimal(repr(value))

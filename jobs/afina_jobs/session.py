@@ -1,0 +1,84 @@
+"""One search from its spec to its verdict: the same in a pod and on a laptop."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from afina_api.reasons import Reason
+from afina_api.tuningjob import Budget, TuningJob, TuningJobSpec
+from afina_jobs.builtin.settings import BuiltinSettingsError
+from afina_jobs.engine import Engine, Listener
+from afina_jobs.objectives.slots import make_slots
+from afina_jobs.stopping import Verdict
+from afina_jobs.study.ledger import Ledger, SpecChangedError
+from afina_jobs.study.storage import StorageFullError, open_storage
+from afina_jobs.study.thread import StudyThread
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a search lives."""
+
+    workspace: Path
+    """Folder for the trials' working directories."""
+    source: Path | None
+    """Folder of the trials' files."""
+
+
+class CannotBeginError(Exception):
+    """The search cannot begin; `verdict` says why."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.verdict = Verdict(reason, message)
+
+
+async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> Ledger:
+    """Open the study of a job, or begin it.
+
+    Raises:
+        CannotBeginError: with the reason.
+    """
+    try:
+        return await thread(lambda: Ledger(open_storage(storage_url), job))
+    except ModuleNotFoundError as error:
+        message = f"spec.algorithm.name {job.spec.algorithm.name} needs the package {error.name}"
+        raise CannotBeginError(
+            Reason.INVALID_SPEC, f"{message}: run it in the image afina-runtime-torch, or pip install 'afina[torch]'"
+        ) from error
+    except SpecChangedError as error:
+        raise CannotBeginError(Reason.INVALID_SPEC, str(error)) from error
+    except ArithmeticError as error:
+        message = f"spec.parameters: a step is too small for its range: {error}"
+        raise CannotBeginError(Reason.INVALID_SPEC, message) from error
+    except StorageFullError as error:
+        raise CannotBeginError(Reason.STORAGE_FULL, str(error)) from error
+
+
+def make_engine(
+    job: TuningJob,
+    budget: Callable[[], Budget],
+    ledger: Ledger,
+    thread: StudyThread,
+    env: Mapping[str, str],
+    place: Place,
+    listeners: Sequence[Listener],
+) -> Engine:
+    """The engine of a job whose study is open.
+
+    Raises:
+        CannotBeginError: with the reason.
+    """
+    try:
+        slots = make_slots(job.spec, env, place.workspace, place.source)
+    except BuiltinSettingsError as error:
+        raise CannotBeginError(Reason.INVALID_OBJECTIVE, str(error)) from error
+    return Engine(ledger, thread, slots, job.spec.objectives[0], budget, combinations(job.spec), listeners)
+
+
+def combinations(spec: TuningJobSpec) -> float:
+    """How many sets of parameters there are to try; infinite for all algorithms but Grid."""
+    if spec.algorithm.name != "Grid":
+        return math.inf
+    return math.prod(parameter.grid_size() for parameter in spec.parameters)

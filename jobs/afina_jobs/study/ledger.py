@@ -1,0 +1,201 @@
+"""The study as the driver keeps it.
+
+Each method is one step that may be repeated: after a crash in the midst of it, or when the database did not say
+whether it had heard. What is true is what the storage says; nothing is kept here that could contradict it.
+All calls come from one thread.
+"""
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+
+import optuna
+from optuna import Study
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from afina_api.reasons import TrialReason
+from afina_api.tuningjob import TuningJob
+from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded
+from afina_jobs.search.pruners import pruner_for
+from afina_jobs.search.samplers import sampler_for
+from afina_jobs.search.space import distribution, suggest
+from afina_jobs.study.storage import patiently
+
+ATTEMPTS = "afina:attempts"
+REASON = "afina:reason"
+MESSAGE = "afina:message"
+METRICS = "afina:metrics"
+_SECONDS = "afina:seconds"
+_SEED = "afina:seed"
+_SPEC = "afina:spec"
+
+MAX_DEATHS = 2
+"""So often a trial that ran when the driver died is run again."""
+MAX_REPORTS = 10_000
+"""Intermediate values of one trial that are kept."""
+_INTERRUPTED = Failed(
+    TrialReason.INTERRUPTED,
+    f"the driver died {MAX_DEATHS + 1} times while this trial ran;"
+    " if its pod was OOMKilled, raise trial.resources.memory",
+)
+
+
+class SpecChangedError(Exception):
+    """The study was begun with another spec; the message names the fields that differ."""
+
+
+@dataclass
+class _Running:
+    trial: optuna.Trial
+    steps: set[int]
+
+
+class Ledger:
+    """Proposes trials, records what becomes of them, and survives its process."""
+
+    def __init__(self, storage: RDBStorage, job: TuningJob) -> None:
+        """Open the job's study, or begin it.
+
+        Raises:
+            SpecChangedError: the study is of another spec.
+            ModuleNotFoundError: the algorithm needs a package that is not installed.
+            StorageFullError: there is no room left.
+        """
+        self._space = {parameter.name: distribution(parameter) for parameter in job.spec.parameters}
+        self._study = patiently(lambda: _open_study(storage, job))
+        self.seed: int = self._study.user_attrs[_SEED]
+        """The seed of the search: the spec's, or one drawn when the study began."""
+        self._study.sampler = sampler_for(job.spec.algorithm, job.spec.parameters, self.seed)
+        self._study.pruner = pruner_for(job.spec.pruning)
+        self._running: dict[int, _Running] = {}
+
+    @property
+    def study(self) -> Study:
+        """The study, to read."""
+        return self._study
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, by number. They may be read in any thread and changed in none."""
+        return patiently(self._trials)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def begin_trial(self, limit: float) -> Proposal | None:
+        """The next trial to run: one that was running when a driver died, else a new one, unless there are `limit`.
+
+        All of its parameters are stored when this returns.
+        """
+        return patiently(lambda: self._begin_trial(limit))
+
+    def _begin_trial(self, limit: float) -> Proposal | None:
+        trial = self._orphan() or (self._study.ask() if len(self._trials()) < limit else None)
+        if trial is None:
+            return None
+        params = {name: suggest(trial, name, found) for name, found in self._space.items()}
+        trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
+        self._running[trial.number] = _Running(trial, set(self._trials()[trial.number].intermediate_values))
+        return Proposal(trial.number, params)
+
+    def _orphan(self) -> optuna.Trial | None:
+        for frozen in self._trials():
+            if frozen.state == TrialState.RUNNING and frozen.number not in self._running:
+                trial = optuna.Trial(self._study, frozen._trial_id)
+                if frozen.user_attrs.get(ATTEMPTS, 0) <= MAX_DEATHS:
+                    return trial
+                self._tell(trial, _INTERRUPTED)
+        return None
+
+    def report(self, number: int, report: Report) -> bool:
+        """Record an intermediate value, and say whether the trial should be ended for it.
+
+        The first value of a step counts; those beyond MAX_REPORTS are dropped.
+        """
+        running = self._running[number]
+        if report.step in running.steps or len(running.steps) >= MAX_REPORTS:
+            return False
+        patiently(lambda: running.trial.report(report.value, report.step))
+        running.steps.add(report.step)
+        return patiently(running.trial.should_prune)
+
+    def end_trial(self, number: int, outcome: Outcome) -> None:
+        """Record how a trial ended."""
+        patiently(lambda: self._tell(self._running[number].trial, outcome))
+        del self._running[number]
+
+    def end_all(self, outcome: Outcome) -> None:
+        """Record that every trial that still runs ended so."""
+        for frozen in self.trials():
+            if frozen.state == TrialState.RUNNING:
+                trial = optuna.Trial(self._study, frozen._trial_id)
+                patiently(lambda trial=trial: self._tell(trial, outcome))  # type: ignore[misc]
+        self._running.clear()
+
+    def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        if self._trials()[trial.number].state.is_finished():
+            return  # told before the answer was lost
+        match outcome:
+            case Succeeded():
+                if len(outcome.metrics) > 1:
+                    trial.set_user_attr(METRICS, dict(outcome.metrics))
+                self._study.tell(trial, outcome.value)
+            case Failed():
+                trial.set_user_attr(REASON, str(outcome.reason))
+                trial.set_user_attr(MESSAGE, outcome.message)
+                self._study.tell(trial, state=TrialState.FAIL)
+            case Pruned():
+                trial.set_user_attr(MESSAGE, outcome.message)
+                self._study.tell(trial, state=TrialState.PRUNED)
+
+    def release_all(self) -> None:
+        """Leave the running trials to the next driver, without counting this one's end as a death."""
+        for running in self._running.values():
+            attempts = running.trial.user_attrs[ATTEMPTS] - 1
+            patiently(lambda running=running, attempts=attempts: running.trial.set_user_attr(ATTEMPTS, attempts))  # type: ignore[misc]
+        self._running.clear()
+
+    def seconds(self) -> float:
+        """Seconds of search that the drivers of this study have recorded."""
+        found: float = patiently(lambda: self._study.user_attrs).get(_SECONDS, 0.0)
+        return found
+
+    def record_seconds(self, seconds: float) -> None:
+        """Record the seconds of search, those of earlier drivers included."""
+        patiently(lambda: self._study.set_user_attr(_SECONDS, seconds))
+
+
+def study_name(job: TuningJob) -> str:
+    """The study's name: in a shared database no two objects may have the same, not even one after the other."""
+    return "/".join(filter(None, (job.metadata.namespace, job.metadata.name, job.metadata.uid)))
+
+
+def _open_study(storage: RDBStorage, job: TuningJob) -> Study:
+    study = optuna.create_study(
+        storage=storage,
+        study_name=study_name(job),
+        direction=StudyDirection[job.spec.objectives[0].goal.upper()],
+        load_if_exists=True,
+    )
+    digests = _digests(job)
+    known = study.user_attrs
+    changed = [name for name, digest in known.get(_SPEC, digests).items() if digest != digests[name]]
+    if changed:
+        raise SpecChangedError(", ".join(f"spec.{name}" for name in changed))
+    if _SEED not in known:
+        seed = job.spec.algorithm.seed
+        study.set_user_attr(_SEED, secrets.randbelow(2**31) if seed is None else seed)
+    if _SPEC not in known:
+        study.set_user_attr(_SPEC, digests)
+    return study
+
+
+def _digests(job: TuningJob) -> dict[str, str]:
+    """What is fixed once the study has begun."""
+    spec = job.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    fixed = ("objectives", "parameters", "algorithm", "pruning", "trial")
+    return {
+        name: hashlib.sha256(json.dumps(spec.get(name), sort_keys=True).encode()).hexdigest()[:16] for name in fixed
+    }
