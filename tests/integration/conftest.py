@@ -46,9 +46,17 @@ class ControlPlane:
         client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd_ports)
         self._run(
             "etcd",
-            ["etcd", f"--data-dir={self.folder / 'etcd'}", "--log-level=error", "--logger=zap"]
-            + [f"--listen-client-urls={client}", f"--advertise-client-urls={client}", f"--listen-peer-urls={peer}"]
-            + [f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}"],
+            [
+                "etcd",
+                f"--data-dir={self.folder / 'etcd'}",
+                "--log-level=error",
+                "--logger=zap",
+                f"--listen-client-urls={client}",
+                f"--advertise-client-urls={client}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+            ],
         )
         self.start_apiserver()
         self._write_kubeconfig()
@@ -61,13 +69,22 @@ class ControlPlane:
         key = self.folder / "service-account.key"
         self._run(
             "kube-apiserver",
-            [self._apiserver_binary, f"--etcd-servers=http://127.0.0.1:{self._etcd_ports[0]}"]
-            + [f"--cert-dir={self.folder / 'certificates'}", f"--secure-port={self.port}", "--bind-address=127.0.0.1"]
-            + [f"--token-auth-file={self.folder / 'tokens.csv'}", "--authorization-mode=RBAC"]
-            + [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}"]
-            + ["--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.97.0.0/24"]
-            # Nothing makes default service accounts here, and no pod runs.
-            + ["--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none"],
+            [
+                self._apiserver_binary,
+                f"--etcd-servers=http://127.0.0.1:{self._etcd_ports[0]}",
+                f"--cert-dir={self.folder / 'certificates'}",
+                f"--secure-port={self.port}",
+                "--bind-address=127.0.0.1",
+                f"--token-auth-file={self.folder / 'tokens.csv'}",
+                "--authorization-mode=RBAC",
+                f"--service-account-key-file={key}",
+                f"--service-account-signing-key-file={key}",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                "--service-cluster-ip-range=10.97.0.0/24",
+                # Nothing makes default service accounts here, and no pod runs.
+                "--disable-admission-plugins=ServiceAccount",
+                "--endpoint-reconciler-type=none",
+            ],
         )
 
     def kill_apiserver(self) -> None:
@@ -82,7 +99,7 @@ class ControlPlane:
         while True:
             try:
                 context = ssl.create_default_context(cafile=str(self._certificate))
-                urllib.request.urlopen(f"https://127.0.0.1:{self.port}/readyz", context=context, timeout=2)  # noqa: S310
+                urllib.request.urlopen(f"https://127.0.0.1:{self.port}/readyz", context=context, timeout=2)
             except (OSError, urllib.error.URLError):
                 if time.monotonic() > deadline:
                     raise
