@@ -36,14 +36,13 @@ def up(paths: Paths, timeline: Timeline) -> None:
 
 def down(paths: Paths) -> None:
     """End every process and remove every trace in the kernel, and the cluster's state. Programs and images stay."""
-    for name in processes.recorded(paths):
-        processes.stop(name, paths)
+    processes.stop_all(paths)
     leftovers.end_containers(paths)
     leftovers.unmount(paths)
     leftovers.forget_containers(components.containerd(paths, pause_image=""), paths)
     leftovers.unmount(paths)
     leftovers.remove_cgroups()
-    leftovers.remove_log_links(paths)
+    leftovers.remove_strays(paths)
     network.down(paths)
     if paths.cluster.exists():
         shutil.rmtree(paths.cluster)

@@ -29,6 +29,12 @@ restrict_oom_score_adj = true
 # Below our state folder the network namespaces' mounts are found, and removed, with the others.
 netns_mounts_under_state_dir = true
 
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+Root = "{paths.containerd_state / "runc"}"
+
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "{paths.config / "cni"}"

@@ -20,7 +20,7 @@ _CODE = ("pyproject.toml", "api", "jobs", "operator", "serving")
 BASE_RECIPE = (
     "mmdebstrap",
     "--variant=essential",
-    "--include=python3,python3-venv,ca-certificates",
+    "--include=python3,python3-venv,ca-certificates,libstdc++6",
     *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "info", "locale", "man")),
     "bookworm",
 )
@@ -67,7 +67,8 @@ def references(checkout: Path, registry: str) -> dict[str, str]:
 
 def tag(checkout: Path, image: Image) -> str:
     """A hash of the image's name, of how its base is made, and of the names and contents of its inputs."""
-    digest = hashlib.sha256(" ".join([image.name, *BASE_RECIPE]).encode())
+    base = () if image == BUSYBOX else BASE_RECIPE
+    digest = hashlib.sha256(" ".join([image.name, *base]).encode())
     for source in image.inputs:
         for file in _files(checkout / source):
             content = hashlib.sha256(file.read_bytes()).hexdigest()

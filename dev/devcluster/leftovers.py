@@ -8,13 +8,22 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from devcluster import processes
+from devcluster import probes, processes
 from devcluster.console import DevClusterError, run_quiet
 from devcluster.paths import Paths
 from devcluster.processes import Component
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_POD_LOG_LINKS = Path("/var/log/containers")
+# Removed when empty; children first.
+_STRAY_FOLDERS = (
+    "/var/log/containers",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/run/containerd/s",
+    "/run/containerd",
+)
 
 
 def end_containers(paths: Paths) -> None:
@@ -29,13 +38,9 @@ def unmount(paths: Paths) -> None:
 
     Raises DevClusterError when something stays: deleting below a live mount would delete what is mounted.
     """
-    for _ in range(3):
-        for point in mounts_below(
-            Path("/proc/self/mountinfo").read_text().splitlines(), [paths.cluster, paths.containerd]
-        ):
-            subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
-    left = mounts_below(Path("/proc/self/mountinfo").read_text().splitlines(), [paths.cluster, paths.containerd])
-    if left:
+    for point in _our_mounts(paths):
+        subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
+    if left := _our_mounts(paths):
         raise DevClusterError(f"still mounted: {', '.join(left)}")
 
 
@@ -68,11 +73,25 @@ def forget_containers(containerd: Component, paths: Paths) -> None:
         shutil.rmtree(paths.containerd / "io.containerd.grpc.v1.cri" / kind, ignore_errors=True)
 
 
-def remove_log_links(paths: Paths) -> None:
-    """Remove the links to pods' logs that the kubelet makes outside its own folder."""
-    for link in _POD_LOG_LINKS.glob("*"):
+def remove_strays(paths: Paths) -> None:
+    """Remove what containerd, the CNI plugins and the kubelet keep in folders that no setting moves."""
+    for link in Path("/var/log/containers").glob("*"):
         if link.is_symlink() and Path(os.readlink(link)).is_relative_to(paths.cluster):
             link.unlink()
+    for result in Path("/var/lib/cni/results").glob("*"):
+        if str(paths.cluster) in result.read_text():
+            result.unlink()
+    for socket in [*Path("/run/containerd/s").glob("*"), Path("/var/lib/kubelet/device-plugins/kubelet.sock")]:
+        # Somebody else's containerd keeps its sockets there too, and answers.
+        if socket.exists() and not probes.listens(socket)():
+            socket.unlink()
+    for folder in _STRAY_FOLDERS:
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
+
+
+def _our_mounts(paths: Paths) -> list[str]:
+    return mounts_below(Path("/proc/self/mountinfo").read_text().splitlines(), [paths.cluster, paths.containerd])
 
 
 def _pod_cgroups() -> list[Path]:

@@ -101,9 +101,13 @@ def kill(pid: int, started: int, grace_seconds: float) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def recorded(paths: Paths) -> list[str]:
-    """The names of all components that were started and not stopped."""
-    return sorted(file.stem for file in _record_folder(paths).glob("*.json"))
+def stop_all(paths: Paths) -> None:
+    """End every component's process, all at once."""
+    names = sorted(file.stem for file in _record_folder(paths).glob("*.json"))
+    for record in filter(None, (find(name, paths) for name in names)):
+        os.kill(record.pid, signal.SIGTERM)
+    for name in names:
+        stop(name, paths, grace_seconds=2)
 
 
 def log_file(name: str, paths: Paths) -> Path:
