@@ -1,0 +1,176 @@
+"""The demo: installs Afina on the cluster at hand and tunes three things, telling what happens.
+
+`make demo` brings a cluster up and runs this. With KUBECONFIG and AFINA_REGISTRY it uses that cluster.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import yaml
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from devcluster.console import Timeline, say
+from kube import MANIFESTS, NAMESPACE, RELEASE, Cluster, Json, KubeError
+from tracking import forwarded_mlflow
+
+PORT = 5000
+_LONGEST_SECONDS = 900
+_WHAT_THEY_ARE = {
+    "10-tuningjob-minimal.yaml": "ten trials of a built-in objective, XGBoost on the diabetes data",
+    "11-tuningjob-xgboost.yaml": "your own Python: XGBoost on the breast cancer data, two trials at a time, pruned",
+    "12-tuningjob-command.yaml": "any program: an awk script that forecasts airline passengers",
+}
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A TuningJob at a glance, as `kubectl get tuningjobs` shows it."""
+
+    name: str
+    best: str
+    trials: str
+    running: int
+    pruned: int
+    reason: str
+    message: str
+    succeeded: bool | None
+
+    @classmethod
+    def of(cls, job: Json) -> Self:
+        """The row of an object."""
+        status = job.get("status", {})
+        summary, counts = status.get("summary", {}), status.get("trials", {})
+        condition: Json = next((c for c in status.get("conditions", []) if c["type"] == "Succeeded"), {})
+        return cls(
+            name=job["metadata"]["name"],
+            best=summary.get("best", ""),
+            trials=summary.get("trials", ""),
+            running=counts.get("running", 0),
+            pruned=counts.get("pruned", 0),
+            reason=condition.get("reason", ""),
+            message=condition.get("message", ""),
+            succeeded={"True": True, "False": False}.get(condition.get("status", "")),
+        )
+
+
+def main() -> int:
+    """Run the demo; the exit status is 1 when a job failed."""
+    timeline = Timeline()
+    try:
+        cluster = Cluster.at_hand()
+        with timeline.phase(f"install the chart: helm upgrade --install {RELEASE} charts/afina -n {NAMESPACE}"):
+            cluster.install()
+        with timeline.phase("apply three TuningJobs"):
+            names = [_apply(cluster, manifest, what) for manifest, what in _WHAT_THEY_ARE.items()]
+        with timeline.phase(f"search: kubectl -n {NAMESPACE} get tuningjobs --watch"):
+            jobs = _follow(cluster, names)
+        _show_results(cluster, jobs)
+    except KubeError as error:
+        say(f"demo: {error}")
+        return 1
+    say(f"\n{timeline.summary()}\n\n{_NEXT}")
+    return 0 if all(Row.of(job).succeeded for job in jobs) else 1
+
+
+def _apply(cluster: Cluster, manifest: str, what: str) -> str:
+    """Apply a manifest afresh and return the name of its TuningJob."""
+    path = MANIFESTS / manifest
+    say(f"    manifests/{manifest}: {what}")
+    cluster.kubectl("delete", "-f", str(path), "--ignore-not-found", "--cascade=foreground", namespace=NAMESPACE)
+    cluster.kubectl("apply", "-f", str(path), namespace=NAMESPACE)
+    return _name_of_job(path)
+
+
+def _name_of_job(path: Path) -> str:
+    documents = yaml.safe_load_all(path.read_text())
+    return next(str(document["metadata"]["name"]) for document in documents if document["kind"] == "TuningJob")
+
+
+def _follow(cluster: Cluster, names: list[str]) -> list[Json]:
+    """Show the jobs as they go, until all have ended; raises KubeError where that takes too long."""
+    if not console.is_terminal:
+        return _print_changes(cluster, names)
+    with Live(console=console, auto_refresh=False) as live:
+        for seconds, jobs in _watch(cluster, names):
+            live.update(_table([Row.of(job) for job in jobs], seconds), refresh=True)
+    return jobs
+
+
+def _watch(cluster: Cluster, names: list[str]) -> Iterator[tuple[float, list[Json]]]:
+    """The jobs, every second, and the seconds since the first look; the last time when all have ended."""
+    started = time.monotonic()
+    while (seconds := time.monotonic() - started) < _LONGEST_SECONDS:
+        answer = cluster.kubectl("get", "tuningjobs", *names, "-o", "json", namespace=NAMESPACE)
+        jobs: list[Json] = json.loads(answer)["items"]
+        yield seconds, jobs
+        if all(Row.of(job).succeeded is not None for job in jobs):
+            return
+        time.sleep(1)
+    raise KubeError(f"not ended within {_LONGEST_SECONDS} s: see kubectl -n {NAMESPACE} describe tuningjobs")
+
+
+def _table(rows: list[Row], seconds: float) -> Table:
+    table = Table("", "Best", "Trials", "Running", "Pruned", "Reason", title=f"{seconds:.0f} s", title_justify="right")
+    for row in rows:
+        colour = {True: "green", False: "red", None: "yellow"}[row.succeeded]
+        reason = f"[{colour}]{row.reason}[/]"
+        table.add_row(row.name, row.best, row.trials, str(row.running), str(row.pruned), reason)
+    return table
+
+
+def _print_changes(cluster: Cluster, names: list[str]) -> list[Json]:
+    shown: list[Row] = []
+    for seconds, jobs in _watch(cluster, names):
+        rows = [Row.of(job) for job in jobs]
+        for row in rows:
+            if row not in shown:
+                counts = f"{row.trials:>7}  {row.running} running  {row.pruned} pruned"
+                say(f"  {seconds:4.0f} s  {row.name:20} {row.best:18} {counts}  {row.reason}")
+        shown = rows
+    return jobs
+
+
+def _show_results(cluster: Cluster, jobs: list[Json]) -> None:
+    say("\nBest parameters")
+    for job in jobs:
+        row, best = Row.of(job), (job["status"].get("best") or [None])[0]
+        if row.succeeded and best:
+            values = ", ".join(f"{parameter['name']}={_short(parameter['value'])}" for parameter in best["params"])
+            say(f"  {row.name}: {row.best} in trial {best['number']}, {row.trials} trials")
+            say(f"    {values}")
+        else:
+            say(f"  {row.name}: {row.reason}: {row.message}")
+    with forwarded_mlflow(cluster) as mlflow:
+        say("\nHistory and plots, in MLflow")
+        say(f"  kubectl -n {NAMESPACE} port-forward service/{RELEASE}-mlflow {PORT}:{PORT}")
+        for tracking in (job["status"].get("tracking") for job in jobs):
+            if tracking:
+                run = f"#/experiments/{tracking['experimentId']}/runs/{tracking['runId']}/artifacts"
+                plots = ", ".join(mlflow.artifacts(tracking["runId"]))
+                say(f"  http://localhost:{PORT}/{run}\n    {plots}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+_NEXT = f"""\
+Try next
+  kubectl -n {NAMESPACE} describe tuningjob breast-cancer-boost        what it says of itself
+  kubectl -n {NAMESPACE} edit tuningjob minimal                        raise maxTrials: refused, it has ended; copy it
+  .venv/bin/afina run manifests/12-tuningjob-command.yaml      the same file without a cluster
+  docs/                                                        every field, reason and setting
+  make down                                                    nothing is left behind"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

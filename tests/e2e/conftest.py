@@ -1,0 +1,64 @@
+"""The cluster of the end-to-end tests: a real one, with Afina installed from the checkout, for every namespace.
+
+Each module starts its jobs side by side in namespaces of its own; its tests then wait for the ones they are about.
+test_chart comes first, by the alphabet, since it uninstalls; test_under_fire last, since its job takes longest.
+Nothing is skipped: without a cluster the run ends and says how to start one.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from e2e.chaos import Chaos
+from kube import Cluster, KubeError
+
+START_DEADLINE_SECONDS = 20
+_LABEL = "afina.dev/e2e"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    try:
+        return Cluster.at_hand()
+    except KubeError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def new_namespace(cluster: Cluster) -> Iterator[Callable[[str], str]]:
+    """Makes namespaces of the restricted Pod Security level; they are deleted when the tests end."""
+    serial = itertools.count()
+
+    def make(purpose: str) -> str:
+        name = f"e2e-{purpose}-{os.getpid()}-{next(serial)}"
+        cluster.make_namespace(name)
+        cluster.kubectl("label", "namespace", name, f"{_LABEL}=true")
+        return name
+
+    yield make
+    cluster.kubectl("delete", "namespace", f"--selector={_LABEL}", "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Cluster) -> Cluster:
+    """The cluster with Afina in it."""
+    cluster.install("--set=clusterWide=true", f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}")
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def afina(installed: Cluster, request: pytest.FixtureRequest) -> Cluster:
+    """The same, with the killings under way if a test of this run is about them: they take their time."""
+    if any("chaos" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("chaos")
+    return installed
+
+
+@pytest.fixture(scope="session")
+def chaos(installed: Cluster, new_namespace: Callable[[str], str]) -> Chaos:
+    """Kills the driver of one job and the operator, while other tests run."""
+    found = Chaos(installed, new_namespace("chaos"))
+    found.start()
+    return found

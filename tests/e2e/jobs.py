@@ -1,0 +1,101 @@
+"""TuningJobs for the tests, and how to look at them."""
+
+import json
+from typing import Any
+
+from kube import Cluster, KubeError, wait_until
+
+Json = dict[str, Any]
+
+CHILDREN = "jobs,pods,serviceaccounts,configmaps,persistentvolumeclaims,roles,rolebindings"
+_LONGEST_SECONDS = 300
+
+
+def tuning_job(name: str, trial: Json, **spec: Any) -> Json:
+    """A TuningJob of three trials that minimises `loss` over `x` between 0 and 1."""
+    resources = {"cpu": "50m", "memory": "64Mi"}
+    return {
+        "apiVersion": "afina.dev/v1alpha1",
+        "kind": "TuningJob",
+        "metadata": {"name": name},
+        "spec": {
+            "objectives": [{"metric": "loss", "goal": "Minimize"}],
+            "parameters": [{"name": "x", "float": {"min": 0, "max": 1}}],
+            "algorithm": {"name": "Random", "seed": 1},
+            "budget": {"maxTrials": 3},
+            "trial": {"resources": resources, **trial},
+            **spec,
+        },
+    }
+
+
+def script(text: str) -> Json:
+    """A trial that runs a shell script."""
+    return {"command": {"argv": ["sh", "-c", text]}}
+
+
+LOSS_IS_X = 'echo "{\\"loss\\": $AFINA_PARAM_X}"'
+
+
+def config_map(name: str, **files: str) -> Json:
+    """A ConfigMap with files; `train_py` becomes train.py."""
+    data = {file.replace("_", "."): content for file, content in files.items()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def job(cluster: Cluster, namespace: str, name: str) -> Json:
+    """The TuningJob as it is now."""
+    found = cluster.get("tuningjob", name, namespace)
+    assert found, f"TuningJob {namespace}/{name} is gone"
+    return found
+
+
+def condition(obj: Json, kind: str) -> Json:
+    """A condition; empty if there is none."""
+    entries = obj.get("status", {}).get("conditions", [])
+    return next((entry for entry in entries if entry["type"] == kind), {})
+
+
+def succeeded(obj: Json) -> Json:
+    """The summary condition."""
+    return condition(obj, "Succeeded")
+
+
+def counts(obj: Json) -> Json:
+    """How many trials are in which state."""
+    return dict(obj["status"].get("trials", {}))
+
+
+def wait_ended(cluster: Cluster, namespace: str, name: str) -> Json:
+    """The TuningJob after its end. Fails, with what it says of itself, where that does not come."""
+    wait = ["wait", f"tuningjob/{name}", "--for=jsonpath={.status.completionTime}", f"--timeout={_LONGEST_SECONDS}s"]
+    try:
+        cluster.kubectl(*wait, namespace=namespace, timeout=_LONGEST_SECONDS + 10)
+    except KubeError as error:
+        now = job(cluster, namespace, name)
+        raise AssertionError(f"{name} has not ended: {json.dumps(now.get('status'), indent=1)}") from error
+    return job(cluster, namespace, name)
+
+
+def wait_for_trials(cluster: Cluster, namespace: str, name: str, *, ended: int) -> Json:
+    """The TuningJob once so many of its trials have ended."""
+
+    def look() -> Json | None:
+        now = job(cluster, namespace, name)
+        found = now.get("status", {}).get("trials", {})
+        return now if found.get("total", 0) - found.get("running", 0) >= ended else None
+
+    found = wait_until(look, f"{ended} trials of {name}", _LONGEST_SECONDS)
+    assert found
+    return found
+
+
+def children(cluster: Cluster, namespace: str, name: str) -> list[str]:
+    """Kind and name of everything that carries the TuningJob's label."""
+    found = cluster.items(CHILDREN, namespace, f"afina.dev/tuningjob={name}")
+    return sorted(f"{child['kind']}/{child['metadata']['name']}" for child in found)
+
+
+def pods(cluster: Cluster, namespace: str, name: str) -> list[Json]:
+    """The driver's pods, those that ended too."""
+    return cluster.items("pods", namespace, f"afina.dev/tuningjob={name}")
