@@ -2,12 +2,13 @@
 
 A small client over aiohttp, which kopf brings anyway. docs/decisions/0001-api-client.md tells why none of the
 larger ones. It knows what the operator needs and nothing more: live reads, creation, server-side apply, merge patch
-and deletion, each bound to the uid that was seen, so that a same-named successor is never touched.
+and deletion, each bound to the version that was seen, so that a same-named successor is never touched.
 """
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import aiohttp
@@ -36,6 +37,9 @@ class Cluster(Protocol):
     async def get(self, target: Ref) -> Json | None:
         """The object as it is now; None if it is not there."""
 
+    async def get_all(self, targets: Sequence[Ref]) -> Sequence[Json | None]:
+        """Each of the objects, at the same time."""
+
     async def exists(self, target: Ref) -> bool:
         """Whether the object is there; its content, which may be large, is not read."""
 
@@ -43,19 +47,19 @@ class Cluster(Protocol):
         """The objects of that kind in the namespace that fit the label and field selectors."""
 
     async def create(self, obj: Json) -> Json:
-        """Make the object; ConflictError if it exists already."""
+        """Make the object; conflict if it exists already."""
 
     async def apply(self, obj: Json) -> Json:
-        """Server-side apply; ConflictError if `metadata.uid` is not that of the existing object."""
+        """Server-side apply; conflict if the existing object is not the one and the version in `metadata`."""
 
     async def apply_status(self, obj: Json) -> Json:
-        """Server-side apply of the status; ConflictError as above, and for a `metadata.resourceVersion` that is old."""
+        """Server-side apply of the status; conflict if it is not the version in `metadata`."""
 
-    async def patch(self, target: Ref, uid: str, changes: Json) -> Json:
-        """Merge patch; ConflictError if the existing object has another uid."""
+    async def patch(self, seen: Json, changes: Json) -> Json:
+        """Merge patch; conflict if the object is not as it was seen."""
 
-    async def delete(self, target: Ref, uid: str) -> None:
-        """Delete that very object and in the background what it owns; nothing happens if it is gone."""
+    async def delete(self, seen: Json) -> None:
+        """Delete the object and in the background what it owns; conflict if it is not as it was seen."""
 
 
 class HttpCluster:
@@ -86,8 +90,12 @@ class HttpCluster:
         except NotFoundError:
             return None
 
+    async def get_all(self, targets: Sequence[Ref]) -> Sequence[Json | None]:
+        """Each of the objects, at the same time."""
+        return await asyncio.gather(*map(self.get, targets))
+
     async def exists(self, target: Ref) -> bool:
-        """Whether the object is there."""
+        """Whether the object is there; its content, which may be large, is not read."""
         headers = {"Accept": _METADATA_ONLY.format("PartialObjectMetadata")}
         try:
             await self._request("GET", target.resource, target.resource.path(*target[1:]), headers=headers)
@@ -109,22 +117,23 @@ class HttpCluster:
         return [item["metadata"] for item in found["items"] or ()]
 
     async def create(self, obj: Json) -> Json:
-        """Make the object; ConflictError if it exists already."""
+        """Make the object; conflict if it exists already."""
         target = ref(obj)
         path = target.resource.path(target.namespace)
         return await self._write("POST", target.resource, path, obj, query={"fieldManager": FIELD_MANAGER})
 
     async def apply(self, obj: Json) -> Json:
-        """Server-side apply; ConflictError if `metadata.uid` is not that of the existing object."""
+        """Server-side apply; conflict if the existing object is not the one and the version in `metadata`."""
         return await self._apply(obj)
 
     async def apply_status(self, obj: Json) -> Json:
-        """Server-side apply of the status subresource."""
+        """Server-side apply of the status; conflict if it is not the version in `metadata`."""
         return await self._apply(obj, subresource="status")
 
-    async def patch(self, target: Ref, uid: str, changes: Json) -> Json:
-        """Merge patch; ConflictError if the existing object has another uid."""
-        body = {**changes, "metadata": {**changes.get("metadata", {}), "uid": uid}}
+    async def patch(self, seen: Json, changes: Json) -> Json:
+        """Merge patch; conflict if the object is not as it was seen."""
+        target = ref(seen)
+        body = {**changes, "metadata": {"resourceVersion": seen["metadata"]["resourceVersion"]}}
         return await self._write(
             "PATCH",
             target.resource,
@@ -135,7 +144,7 @@ class HttpCluster:
         )
 
     async def replace(self, obj: Json) -> Json:
-        """Update an object read before; ConflictError if it changed since. The lease uses it: it is not fenced."""
+        """Update an object read before; conflict if it changed since. The lease uses it: it is not fenced."""
         target = ref(obj)
         return await self._request("PUT", target.resource, target.resource.path(*target[1:]), body=obj)
 
@@ -144,13 +153,12 @@ class HttpCluster:
         target = ref(obj)
         return await self._request("POST", target.resource, target.resource.path(target.namespace), body=obj)
 
-    async def delete(self, target: Ref, uid: str) -> None:
-        """Delete that very object and in the background what it owns; nothing happens if it is gone."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
-        try:
-            await self._write("DELETE", target.resource, target.resource.path(*target[1:]), body)
-        except NotFoundError:
-            return
+    async def delete(self, seen: Json) -> None:
+        """Delete the object and in the background what it owns; conflict if it is not as it was seen."""
+        target = ref(seen)
+        marks = {mark: seen["metadata"][mark] for mark in ("uid", "resourceVersion")}
+        body = {"preconditions": marks, "propagationPolicy": "Background"}
+        await self._write("DELETE", target.resource, target.resource.path(*target[1:]), body)
 
     async def _apply(self, obj: Json, subresource: str = "") -> Json:
         target = ref(obj)

@@ -35,10 +35,10 @@ class LeaseStore(Protocol):
         """The lease as it is now."""
 
     async def make_unfenced(self, obj: Json) -> Json:
-        """Make it; ConflictError if it is there by now."""
+        """Make it; conflict if it is there by now."""
 
     async def replace(self, obj: Json) -> Json:
-        """Update it; ConflictError if it changed since it was read."""
+        """Update it; conflict if it changed since it was read."""
 
 
 class LeaseLostError(Exception):

@@ -2,30 +2,33 @@
 
 Order matters, because each write may be the operator's last: what others need comes first, and what says that all
 is done comes last.
+
+A write that changes or deletes an object is bound to the very version that was seen: what was decided on an older one,
+or on a predecessor of the same name, is refused with a conflict and decided again.
 """
 
 from dataclasses import dataclass
 
-from afina_operator.resources import Json, Ref
+from afina_operator.resources import Json
 
 
 @dataclass(frozen=True)
 class Create:
-    """Makes an object that was not there. Refused with Conflict if it is there by now, whoever made it."""
+    """Makes an object that was not there. A conflict if it is there by now, whoever made it."""
 
     obj: Json
 
 
 @dataclass(frozen=True)
 class Apply:
-    """Server-side apply onto an object that is there; its metadata names the uid that was seen."""
+    """Server-side apply onto an object that is there; its metadata is `bound`."""
 
     obj: Json
 
 
 @dataclass(frozen=True)
 class ApplyStatus:
-    """Server-side apply onto the status of an object; its metadata names the uid that was seen."""
+    """Server-side apply onto the status of an object; its metadata is `bound`."""
 
     obj: Json
 
@@ -34,17 +37,15 @@ class ApplyStatus:
 class Patch:
     """Merge patch of the few fields that may change on an object which is not applied as a whole."""
 
-    ref: Ref
-    uid: str
+    seen: Json
     changes: Json
 
 
 @dataclass(frozen=True)
 class Delete:
-    """Deletes that very object, and in the background what it owns."""
+    """Deletes the object, and in the background what it owns."""
 
-    ref: Ref
-    uid: str
+    seen: Json
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,10 @@ async def send(cluster: Cluster, write: Write) -> None:
             await cluster.apply(obj)
         case ApplyStatus(obj):
             await cluster.apply_status(obj)
-        case Patch(target, uid, changes):
-            await cluster.patch(target, uid, changes)
-        case Delete(target, uid):
-            await cluster.delete(target, uid)
+        case Patch(seen, changes):
+            await cluster.patch(seen, changes)
+        case Delete(seen):
+            await cluster.delete(seen)
         case Emit(event):
             await _tell(cluster, event)
 

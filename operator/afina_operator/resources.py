@@ -77,6 +77,16 @@ def ref(obj: Mapping[str, Any]) -> Ref:
     return Ref(_BY_KIND[obj["apiVersion"], obj["kind"]], obj["metadata"]["namespace"], obj["metadata"]["name"])
 
 
+def bound(obj: Json, seen: Json) -> Json:
+    """The object, as a write that is accepted only while the existing one is that very version of that very object.
+
+    Both marks are needed: without the uid, an apply makes an object that is gone anew; and for a status, the API
+    server looks at the version only.
+    """
+    marks = {mark: seen["metadata"][mark] for mark in ("uid", "resourceVersion")}
+    return {**obj, "metadata": {**obj["metadata"], **marks}}
+
+
 def dig(obj: Any, *path: str | int) -> Any:
     """The value at a path of an object that others wrote; None where the path leads nowhere."""
     for step in path:

@@ -1,6 +1,5 @@
 """Reads all that the plan of a TuningJob depends on. Live, from the API server: a stale cache makes second children."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -49,9 +48,8 @@ async def observe(cluster: Cluster, target: Ref) -> Observed | None:
     if is_over(job):
         return Observed(job)
     name = child_name(target.name)
-    listed = cluster.find(PODS, target.namespace, labels=f"{NAME_LABEL}={target.name}")
-    gets = [cluster.get(Ref(resource, target.namespace, name)) for resource in _CHILDREN]
-    found_pods, found = await asyncio.gather(listed, asyncio.gather(*gets))
+    found = await cluster.get_all([Ref(resource, target.namespace, name) for resource in _CHILDREN])
+    found_pods = await cluster.find(PODS, target.namespace, labels=f"{NAME_LABEL}={target.name}")
     children = {resource: child for resource, child in zip(_CHILDREN, found, strict=True) if child is not None}
     missing, warning = await _obstacles(cluster, job, children.get(JOBS), found_pods)
     return Observed(job, children, tuple(found_pods), missing, warning)
@@ -65,8 +63,7 @@ async def _obstacles(cluster: Cluster, job: Json, child: Json | None, found: Seq
     if own and (pods.is_running(own[-1]) or pods.ended(own[-1])):
         return "", ""
     subject = own[-1] if own else child
-    missing, warning = await asyncio.gather(_missing_source(cluster, job), _last_warning(cluster, subject))
-    return missing, warning
+    return await _missing_source(cluster, job), await _last_warning(cluster, subject)
 
 
 async def _missing_source(cluster: Cluster, job: Json) -> str:

@@ -17,7 +17,7 @@ from afina_operator.conditions import event, format_time, parse_time
 from afina_operator.errors import ClusterError
 from afina_operator.ownership import Owner, owner
 from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Patch, Plan, Write
-from afina_operator.resources import JOBS, VOLUME_CLAIMS, Json, Resource, contains, dig, ref
+from afina_operator.resources import JOBS, VOLUME_CLAIMS, Json, Resource, bound, contains, dig
 from afina_operator.settings import Settings
 from afina_operator.tuningjob import outcome, pods, schema
 from afina_operator.tuningjob.objects import active_deadline, child_name, children
@@ -82,13 +82,13 @@ def _retire(job: Json, now: datetime) -> Plan:
     left = (ended + timedelta(seconds=life) - now).total_seconds()
     if left > 0:
         return Plan(_present(seen), left, state)
-    return Plan((Delete(ref(job), job["metadata"]["uid"]),), state=state)
+    return Plan((Delete(job),), state=state)
 
 
 def _finish(job: Json, child: Json | None, recorded: State, now: datetime) -> Plan:
     """The verdict is recorded: take away what still runs, then record the end."""
     runs = child is not None and not outcome.has_ended(child)
-    stop = Delete(ref(child), child["metadata"]["uid"]) if child is not None and runs else None
+    stop = Delete(child) if child is not None and runs else None
     return Plan(_present(stop, record(job, recorded, now, completion=format_time(now))), state=recorded.reason)
 
 
@@ -182,7 +182,7 @@ def _missing(observed: Observed, desired: dict[Resource, Json]) -> tuple[Create,
 
 def _drifted(observed: Observed, desired: dict[Resource, Json]) -> tuple[Apply, ...]:
     return tuple(
-        Apply({**child, "metadata": {**child["metadata"], "uid": existing["metadata"]["uid"]}})
+        Apply(bound(child, existing))
         for resource, child in desired.items()
         if resource not in _MADE_ONCE
         and (existing := observed.children.get(resource)) is not None
@@ -198,7 +198,7 @@ def _adjust(child: Json, typed: TuningJob) -> Patch | None:
         changes["suspend"] = typed.spec.suspend
     if dig(child, "spec", "activeDeadlineSeconds") != deadline:
         changes["activeDeadlineSeconds"] = deadline
-    return Patch(ref(child), child["metadata"]["uid"], {"spec": changes}) if changes else None
+    return Patch(child, {"spec": changes}) if changes else None
 
 
 def _say(

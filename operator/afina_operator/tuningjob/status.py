@@ -7,7 +7,7 @@ from typing import Self
 from afina_api.reasons import Reason
 from afina_operator.conditions import Condition, Status, as_recorded, condition, generation, is_true, parse_time
 from afina_operator.plan import ApplyStatus
-from afina_operator.resources import Json, contains, dig
+from afina_operator.resources import Json, bound, contains, dig
 
 REASONS = {reason.value: reason for reason in Reason}
 
@@ -78,7 +78,6 @@ def record(
 ) -> ApplyStatus | None:
     """The write that makes the status say so; None if it does already.
 
-    Bound to the version of the TuningJob that was seen: what was decided on an older one is not written.
     A time once set is written again as it is, because what a server-side apply leaves out is removed.
     """
     conditions = (
@@ -97,9 +96,9 @@ def record(
     }
     if _says(job, status):
         return None
-    names = ("name", "namespace", "uid", "resourceVersion")
-    metadata = {name: job["metadata"][name] for name in names}
-    return ApplyStatus({"apiVersion": job["apiVersion"], "kind": job["kind"], "metadata": metadata, "status": status})
+    metadata = {name: job["metadata"][name] for name in ("name", "namespace")}
+    own = {"apiVersion": job["apiVersion"], "kind": job["kind"], "metadata": metadata, "status": status}
+    return ApplyStatus(bound(own, job))
 
 
 def _says(job: Json, status: Json) -> bool:
