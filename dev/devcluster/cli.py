@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -24,32 +25,29 @@ def main(arguments: Sequence[str]) -> int:
                 return int(options.run(paths, options) or 0)
         return int(options.run(paths, options) or 0)
     except DevClusterError as error:
-        say(f"devcluster: {error}")
+        print(f"devcluster: {error}", file=sys.stderr)
         return 1
 
 
 def _up(paths: Paths, options: argparse.Namespace) -> None:
-    if _is_foreign():
-        say(
-            f"KUBECONFIG and AFINA_REGISTRY are set: that cluster is used ({os.environ['KUBECONFIG']}), none is started"
-        )
-        if not options.no_images:
-            _build_images(paths, torch=False)
-        return
     timeline = Timeline()
-    with timeline.phase("packages"):
-        host.prepare(paths)
-    cluster.up(paths, timeline)
+    if _is_foreign(paths):
+        say(f"no cluster is started: KUBECONFIG and AFINA_REGISTRY name {os.environ['KUBECONFIG']}")
+    else:
+        with timeline.phase("packages"):
+            host.prepare(paths)
+        cluster.up(paths, timeline)
     if not options.no_images:
         with timeline.phase("images"):
             _build_images(paths, torch=False)
     say(timeline.summary())
-    say(f"export KUBECONFIG={paths.kubeconfig}")
+    print(f"export KUBECONFIG={_kubeconfig_path(paths)}")
 
 
 def _down(paths: Paths, _: argparse.Namespace) -> None:
-    host.prepare(paths)
+    host.require_root()
     cluster.down(paths)
+    say(f"the cluster is down; programs and images stay in {paths.root}")
 
 
 def _status(paths: Paths, _: argparse.Namespace) -> int:
@@ -57,38 +55,37 @@ def _status(paths: Paths, _: argparse.Namespace) -> int:
 
 
 def _kubeconfig(paths: Paths, _: argparse.Namespace) -> None:
-    say(os.environ["KUBECONFIG"] if _is_foreign() else str(paths.kubeconfig))
+    print(_kubeconfig_path(paths))
 
 
 def _images(paths: Paths, options: argparse.Namespace) -> None:
-    host.prepare(paths)
     for name, reference in _build_images(paths, torch=options.torch).items():
-        say(f"  {name:15} {reference}")
+        print(f"  {name:15} {reference}")
 
 
-def _image_refs(_: Paths, __: argparse.Namespace) -> None:
-    say(json.dumps(images.references(CHECKOUT, images.registry(os.environ))))
+def _image_refs(paths: Paths, _: argparse.Namespace) -> None:
+    print(json.dumps(images.references(CHECKOUT, _registry(paths))))
 
 
 def _tools(paths: Paths, options: argparse.Namespace) -> None:
     for binary in tools.build(options.names, paths).values():
-        say(str(binary))
+        print(binary)
 
 
 def _tool_path(paths: Paths, options: argparse.Namespace) -> None:
     binary = tools.locate([options.name], paths)[options.name]
     if not binary.exists():
         raise DevClusterError(f"{options.name} is not built: run the verb `tools {options.name}`")
-    say(str(binary))
+    print(binary)
 
 
 def _build_images(paths: Paths, *, torch: bool) -> dict[str, str]:
-    registry = images.registry(os.environ)
+    host.prepare(paths)
     wanted = [image for image in images.IMAGES if torch or not image.on_request]
-    if registry == REGISTRY:
+    if not _is_foreign(paths):
         processes.ensure([components.registry(paths)], paths)
-    built = Builder(paths, registry).build(wanted)
-    if cluster.is_up(paths) and registry == REGISTRY:
+    built = Builder(paths, _registry(paths)).build(wanted)
+    if not _is_foreign(paths) and cluster.is_up(paths):
         node_images.keep(built.values(), paths)
     return built
 
@@ -106,8 +103,18 @@ def _alone(paths: Paths) -> Iterator[None]:
         yield
 
 
-def _is_foreign() -> bool:
-    return bool(os.environ.get("KUBECONFIG") and os.environ.get("AFINA_REGISTRY"))
+def _is_foreign(paths: Paths) -> bool:
+    """Whether a cluster that is not ours is to be used: both it and a registry that it pulls from are named."""
+    return bool(os.environ.get("AFINA_REGISTRY")) and _kubeconfig_path(paths) != str(paths.kubeconfig)
+
+
+def _kubeconfig_path(paths: Paths) -> str:
+    foreign = os.environ.get("AFINA_REGISTRY") and os.environ.get("KUBECONFIG")
+    return foreign or str(paths.kubeconfig)
+
+
+def _registry(paths: Paths) -> str:
+    return os.environ["AFINA_REGISTRY"] if _is_foreign(paths) else REGISTRY
 
 
 def _parser() -> argparse.ArgumentParser:

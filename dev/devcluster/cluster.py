@@ -5,7 +5,7 @@ import shutil
 from devcluster import addons, certificates, components, images, leftovers, network, processes, tools
 from devcluster.builder import Builder
 from devcluster.configs import REGISTRY
-from devcluster.console import Timeline, say
+from devcluster.console import Timeline
 from devcluster.images import BUSYBOX
 from devcluster.paths import CHECKOUT, Paths
 from devcluster.processes import Component
@@ -36,6 +36,8 @@ def up(paths: Paths, timeline: Timeline) -> None:
 
 def down(paths: Paths) -> None:
     """End every process and remove every trace in the kernel, and the cluster's state. Programs and images stay."""
+    if not paths.cluster.exists() and not network.is_up():
+        return
     processes.stop_all(paths)
     leftovers.end_containers(paths)
     leftovers.unmount(paths)
@@ -44,8 +46,7 @@ def down(paths: Paths) -> None:
     leftovers.remove_cgroups()
     leftovers.remove_strays(paths)
     network.down(paths)
-    if paths.cluster.exists():
-        shutil.rmtree(paths.cluster)
+    shutil.rmtree(paths.cluster)
 
 
 def is_up(paths: Paths) -> bool:
@@ -58,7 +59,7 @@ def status(paths: Paths) -> bool:
     kubectl = tools.locate(["kubectl"], paths)["kubectl"]
     states["node"] = "ready" if kubectl.exists() and addons.node_is_ready(kubectl, paths) else "not ready"
     for name, state in states.items():
-        say(f"  {name:25} {state}")
+        print(f"  {name:25} {state}")
     return all(state in ("healthy", "ready") for state in states.values())
 
 

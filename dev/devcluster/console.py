@@ -1,6 +1,7 @@
 """What a person sees: phases with their seconds, a sign of life from long commands, and one kind of error."""
 
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,8 @@ class DevClusterError(Exception):
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    """Tell how things go; results, which other programs read, go to the standard output instead."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class Timeline:

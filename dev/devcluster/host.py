@@ -43,16 +43,21 @@ def missing_packages(packages: dict[str, str]) -> list[str]:
     return sorted(package for package, file in packages.items() if not Path(file).exists())
 
 
+def require_root() -> None:
+    """Raise DevClusterError, with what to install first, unless this is root."""
+    if os.geteuid() != 0:
+        missing = missing_packages(PACKAGES)
+        first = f"as root, run `apt-get install --no-install-recommends {' '.join(missing)}`; then " if missing else ""
+        raise DevClusterError(f"the dev cluster makes namespaces, mounts and routes: {first}run this command as root")
+
+
 def prepare(paths: Paths) -> None:
     """Install the packages that are missing.
 
     Raises DevClusterError when that needs rights, programs or disk that are not there.
     """
+    require_root()
     missing = missing_packages(PACKAGES)
-    install = f"apt-get install --no-install-recommends {' '.join(missing)}"
-    if os.geteuid() != 0:
-        first = f"as root, run `{install}`; then " if missing else ""
-        raise DevClusterError(f"the dev cluster makes namespaces, mounts and routes: {first}run this command as root")
     if missing and shutil.which("apt-get") is None:
         raise DevClusterError(f"not a Debian system; install what these packages bring: {' '.join(missing)}")
     if missing:

@@ -5,11 +5,8 @@ one names that content.
 """
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from devcluster.configs import REGISTRY
 
 _RECIPES = "dev/images"
 
@@ -53,11 +50,6 @@ IMAGES = (
     _python("mlflow", ("runtime", "mlflow"), code=()),
     _python("runtime-torch", ("runtime", "torch"), on_request=True),
 )
-
-
-def registry(environ: Mapping[str, str]) -> str:
-    """Where images are pushed to and pulled from: $AFINA_REGISTRY, else the dev cluster's own."""
-    return environ.get("AFINA_REGISTRY") or REGISTRY
 
 
 def references(checkout: Path, registry: str) -> dict[str, str]:
