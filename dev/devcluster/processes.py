@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -132,20 +133,22 @@ def _start(component: Component, paths: Paths) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(log.with_suffix(".previous.log"))
-    pid = os.posix_spawnp(component.argv[0], component.argv, os.environ, file_actions=_output_to(log), setsid=True)
-    started = start_ticks(pid)
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            component.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
+        )
+    # It is meant to outlive us; without this, Popen warns that nobody waited for it.
+    process.returncode = 0
+    started = start_ticks(process.pid)
     if started is not None:
-        record = {"pid": pid, "started": started, "fingerprint": component.fingerprint}
+        record = {"pid": process.pid, "started": started, "fingerprint": component.fingerprint}
         _record_folder(paths).mkdir(parents=True, exist_ok=True)
         _record_file(component.name, paths).write_text(json.dumps(record))
-
-
-def _output_to(log: Path) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
-    return [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
 
 
 def _becomes_healthy(component: Component, paths: Paths, seconds: float) -> bool:
