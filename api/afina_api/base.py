@@ -92,6 +92,35 @@ class LocalReference(Model):
     """Name of the object."""
 
 
+class Resources(Model):
+    """What one trial may use. The pod gets it once for each parallel trial, and a little for the driver."""
+
+    cpu: Quantity = "500m"
+    """Processors."""
+    memory: Quantity = "1Gi"
+    """Memory."""
+    gpu: Annotated[int, Field(ge=0, le=64)] = 0
+    """Whole GPUs (nvidia.com/gpu)."""
+
+
+class Volume(Model):
+    """A volume of the object's own."""
+
+    size: Quantity = "1Gi"
+    """Size asked of the storage class."""
+    storage_class_name: DnsSubdomain | None = None
+    """Storage class; unset: the cluster's default."""
+
+
+class Tracking(Model):
+    """Where the job's runs are in MLflow."""
+
+    experiment_id: Annotated[str, Field(max_length=64)]
+    """The experiment."""
+    run_id: Annotated[str, Field(max_length=64)]
+    """The job's own run; its trials are nested in it, its plots are its artifacts."""
+
+
 class Condition(Model):
     """One aspect of the object's state, after metav1.Condition."""
 
@@ -125,3 +154,10 @@ class Metadata(Model):
 def as_json(model: Model) -> dict[str, Any]:
     """The model as the JSON object that Kubernetes knows, without what is unset."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def refuse_duplicates(names: list[str]) -> None:
+    """Raise a ValueError that names the first name that is there twice."""
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"names must be unique: {name!r} is there twice")

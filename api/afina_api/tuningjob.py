@@ -5,7 +5,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 
-from afina_api.base import Condition, DnsSubdomain, LocalReference, Metadata, Model, Quantity, Scalar, rule
+from afina_api.base import (
+    Condition,
+    DnsSubdomain,
+    LocalReference,
+    Metadata,
+    Model,
+    Resources,
+    Scalar,
+    Tracking,
+    Volume,
+    refuse_duplicates,
+    rule,
+)
 from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName
 
 MAX_TRIALS = 10_000
@@ -151,17 +163,6 @@ class EnvVar(Model):
         return name
 
 
-class Resources(Model):
-    """What one trial may use. The pod gets it once for each parallel trial, and a little for the driver."""
-
-    cpu: Quantity = "500m"
-    """Processors."""
-    memory: Quantity = "1Gi"
-    """Memory."""
-    gpu: Annotated[int, Field(ge=0, le=64)] = 0
-    """Whole GPUs (nvidia.com/gpu)."""
-
-
 class Trial(Model):
     """How one set of parameters is evaluated."""
 
@@ -208,17 +209,8 @@ class Trial(Model):
     @field_validator("env")
     @classmethod
     def _env_names_are_unique(cls, env: list[EnvVar]) -> list[EnvVar]:
-        _refuse_duplicates([variable.name for variable in env])
+        refuse_duplicates([variable.name for variable in env])
         return env
-
-
-class Volume(Model):
-    """The volume that the study lives on."""
-
-    size: Quantity = "1Gi"
-    """Size asked of the storage class."""
-    storage_class_name: DnsSubdomain | None = None
-    """Storage class; unset: the cluster's default."""
 
 
 class SecretKeyReference(Model):
@@ -297,7 +289,7 @@ class TuningJobSpec(Model):
     @field_validator("parameters")
     @classmethod
     def _parameter_names_are_unique(cls, parameters: list[Parameter]) -> list[Parameter]:
-        _refuse_duplicates([parameter.name for parameter in parameters])
+        refuse_duplicates([parameter.name for parameter in parameters])
         return parameters
 
     @model_validator(mode="after")
@@ -378,15 +370,6 @@ class Summary(Model):
     """Trials ended, of those in the budget."""
 
 
-class Tracking(Model):
-    """Where the job's runs are in MLflow."""
-
-    experiment_id: Annotated[str, Field(max_length=64)]
-    """The experiment."""
-    run_id: Annotated[str, Field(max_length=64)]
-    """The job's own run; its trials are nested in it, its plots are its artifacts."""
-
-
 class TuningJobStatus(Model):
     """What the operator (conditions, times) and the driver (all else) observed."""
 
@@ -464,9 +447,3 @@ class TuningJob(Model):
     """What to search, with which budget, and how one trial runs."""
     status: TuningJobStatus | None = None
     """What the operator and the driver observed."""
-
-
-def _refuse_duplicates(names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"names must be unique: {name!r} is there twice")

@@ -3,7 +3,8 @@
 import hashlib
 from typing import Any
 
-from afina_api.tuningjob import Resources, Storage, TuningJob, Volume
+from afina_api.base import Resources, Volume
+from afina_api.tuningjob import Storage, TuningJob
 from afina_operator import quantity
 from afina_operator.resources import (
     CONFIG_MAPS,
