@@ -10,10 +10,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from afina_jobs.signals import until_signalled
 
 EXIT_ENDED = 0
 EXIT_FAILED = 10
@@ -63,31 +64,15 @@ def main() -> None:
     hide_environment()
     from afina_jobs.podrun import run_in_pod
 
+    settings = Settings.from_environment(os.environ)
     try:
-        code = asyncio.run(_until_terminated(run_in_pod(Settings.from_environment(os.environ))))
+        code = asyncio.run(until_signalled(run_in_pod(settings), [signal.SIGTERM]))
     except Exception:
         log.exception("the driver died")
         code = 1
     logging.shutdown()
     # Threads that still wait for a server that does not answer must not keep the pod.
-    os._exit(code)
-
-
-async def _until_terminated(search: Coroutine[Any, Any, int]) -> int:
-    task = asyncio.create_task(search)
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        log.info("told to stop: running trials will be run again by the next driver")
-        task.cancel()
-
-    loop.add_signal_handler(signal.SIGTERM, stop)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return EXIT_STOPPED
+    os._exit(EXIT_STOPPED if code is None else code)
 
 
 def hide_environment() -> None:

@@ -18,17 +18,20 @@ from afina_jobs.process.environment import trial_environment
 from afina_jobs.report.reporter import Reporter
 from afina_jobs.report.status import status
 from afina_jobs.report.termination import termination_message
+from afina_jobs.results.write import write_results
 from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.storage import sqlite_url
 from afina_jobs.study.thread import StudyThread
+from afina_jobs.tracking.mirror import Ending, Mirror
 
 log = logging.getLogger(__name__)
 
-_FINAL_SECONDS = 300.0
+_STATUS_SECONDS = 300.0
 """So long is tried to write the last status of a search that has ended."""
-_STOPPED_SECONDS = 8.0
-"""So long is tried when the pod is told to stop."""
+_STOPPED_STATUS_SECONDS = 8.0
+"""So long when the pod is told to stop."""
+_MLFLOW_SECONDS = 60.0
 
 
 async def run_in_pod(settings: Settings) -> int:
@@ -38,8 +41,7 @@ async def run_in_pod(settings: Settings) -> int:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        job = read_job(settings.spec)
-        found = await _search(job, settings)
+        found = await _search(read_job(settings.spec), settings)
     except ValidationError as error:
         found = Verdict(Reason.INVALID_SPEC, str(error))
     except CannotBeginError as error:
@@ -54,27 +56,34 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     ledger = await open_ledger(job, settings.storage_url or sqlite_url(settings.study), thread)
     log.info("seed %d: set spec.algorithm.seed to it to search the same way again", ledger.seed)
     budget = LiveBudget(settings.spec, job.spec.budget)
+    mirror = Mirror(job, ledger.identity, ledger.seed) if os.environ.get("MLFLOW_TRACKING_URI") else None
+    reporter = _reporter(job, budget, mirror)
+    listeners = [listener for listener in (mirror, reporter) if listener]
     place = Place(settings.workspace, settings.source)
-    reporter = _reporter(job, budget)
-    listeners = [reporter] if reporter else []
     engine = make_engine(job, budget, ledger, thread, trial_environment(job.spec.trial), place, listeners)
     try:
         found = await engine.run()
+        if reporter:
+            reporter.rest()
+        artifacts = await thread(write_results, ledger.study, job, settings.study)
+        if mirror:
+            await mirror.finish(Ending(found.succeeded, artifacts), _MLFLOW_SECONDS)
+        if reporter:
+            await reporter.finish(_STATUS_SECONDS)
     except asyncio.CancelledError:
         if reporter:
-            await reporter.finish(_STOPPED_SECONDS)
+            await reporter.finish(_STOPPED_STATUS_SECONDS)
         raise
-    if reporter:
-        await reporter.finish(_FINAL_SECONDS)
     return found
 
 
-def _reporter(job: TuningJob, budget: LiveBudget) -> Reporter | None:
+def _reporter(job: TuningJob, budget: LiveBudget, mirror: Mirror | None) -> Reporter | None:
     if not job.metadata.uid or "KUBERNETES_SERVICE_HOST" not in os.environ:
         log.info("not in a cluster: no status is reported")
         return None
 
     def make_status(trials: Sequence[FrozenTrial], at_rest: bool) -> dict[str, Any]:
-        return status(trials, job.spec.objectives[0], budget(), None, at_rest=at_rest)
+        tracking = mirror.tracking if mirror else None
+        return status(trials, job.spec.objectives[0], budget(), tracking, at_rest=at_rest)
 
     return Reporter(job.metadata, make_status)

@@ -10,6 +10,7 @@ from afina_api.tuningjob import Budget, TuningJob, TuningJobSpec
 from afina_jobs.builtin.settings import BuiltinSettingsError
 from afina_jobs.engine import Engine, Listener
 from afina_jobs.objectives.slots import make_slots
+from afina_jobs.specfile.yamllines import field
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.ledger import Ledger, SpecChangedError
 from afina_jobs.study.storage import StorageFullError, open_storage
@@ -48,7 +49,10 @@ async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> 
             Reason.INVALID_SPEC, f"{message}: run it in the image afina-runtime-torch, or pip install 'afina[torch]'"
         ) from error
     except SpecChangedError as error:
-        raise CannotBeginError(Reason.INVALID_SPEC, str(error)) from error
+        message = (
+            f"the study that is there was begun with another {error}; to start over, remove it or choose another place"
+        )
+        raise CannotBeginError(Reason.INVALID_SPEC, message) from error
     except ArithmeticError as error:
         message = f"spec.parameters: a step is too small for its range: {error}"
         raise CannotBeginError(Reason.INVALID_SPEC, message) from error
@@ -73,7 +77,7 @@ def make_engine(
     try:
         slots = make_slots(job.spec, env, place.workspace, place.source)
     except BuiltinSettingsError as error:
-        raise CannotBeginError(Reason.INVALID_OBJECTIVE, str(error)) from error
+        raise CannotBeginError(Reason.INVALID_OBJECTIVE, f"{field(error.path)}: {error}") from error
     return Engine(ledger, thread, slots, job.spec.objectives[0], budget, combinations(job.spec), listeners)
 
 

@@ -1,6 +1,5 @@
 """What may be set on the built-in objectives, checked before any of their libraries is loaded."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -37,7 +36,12 @@ TUNABLE = (
 
 
 class BuiltinSettingsError(ValueError):
-    """The spec asks a built-in objective for what it cannot do; the message names the field and what is allowed."""
+    """The spec asks a built-in objective for what it cannot do; the message says what is allowed."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+        """Where in the TuningJob."""
 
 
 class XGBoostCV(Model):
@@ -68,15 +72,15 @@ def check(spec: TuningJobSpec) -> XGBoostCV:
         found = XGBoostCV.model_validate(config)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, ("spec.trial.builtin.config", *first["loc"])))
         allowed = ", ".join(sorted(XGBoostCV.model_fields))
-        raise BuiltinSettingsError(f"{field}: {first['msg']}, got {first['input']!r} (fields: {allowed})") from error
-    _refuse_others([spec.objectives[0].metric], found.metrics, f"spec.objectives[0].metric on {found.dataset}")
-    _refuse_others([parameter.name for parameter in spec.parameters], TUNABLE, "spec.parameters: name")
+        message = f"{first['msg']}, got {first['input']!r}; there are: {allowed}"
+        raise BuiltinSettingsError(("spec", "trial", "builtin", "config", *first["loc"]), message) from error
+    metric = spec.objectives[0].metric
+    if metric not in found.metrics:
+        message = f"xgboost-cv on {found.dataset} measures {', '.join(found.metrics)}, not {metric!r}"
+        raise BuiltinSettingsError(("spec", "objectives", 0, "metric"), message)
+    for index, parameter in enumerate(spec.parameters):
+        if parameter.name not in TUNABLE:
+            message = f"xgboost-cv has no parameter {parameter.name!r}; it has {', '.join(TUNABLE)}"
+            raise BuiltinSettingsError(("spec", "parameters", index, "name"), message)
     return found
-
-
-def _refuse_others(names: Sequence[str], allowed: Sequence[str], field: str) -> None:
-    for name in names:
-        if name not in allowed:
-            raise BuiltinSettingsError(f"{field}: xgboost-cv does not know {name!r}; it knows {', '.join(allowed)}")

@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 FIELD_MANAGER = "afina-driver"
 _PAUSE_SECONDS = 1.0
 """Between two writes, at least."""
+_LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
-_LONGEST_PAUSE_SECONDS = 20.0
 _GONE = (404, 409)
-"""There is no such object any more, or another of the same name (then the uid in the patch is refused)."""
+"""There is no such object any more, or another of the same name: then the uid in the patch is refused."""
 
 _TuningJob = create_namespaced_resource(GROUP, VERSION, "TuningJob", "tuningjobs")
 MakeStatus = Callable[[Sequence[FrozenTrial], bool], dict[str, Any]]
@@ -37,8 +37,10 @@ class Reporter:
         self._metadata = metadata
         self._make_status = make_status
         self._trials: Sequence[FrozenTrial] = ()
-        self._at_rest = asyncio.Event()
         self._changed = asyncio.Event()
+        self._at_rest = asyncio.Event()
+        self._finishing = False
+        self._gone = False
         self._written: dict[str, Any] | None = None
         self._task = asyncio.create_task(self._run())
 
@@ -47,10 +49,15 @@ class Reporter:
         self._trials = trials
         self._changed.set()
 
-    async def finish(self, seconds: float) -> None:
-        """Write the last status, in which no trial runs, and try for so many seconds."""
+    def rest(self) -> None:
+        """Report at once that no trial runs any more."""
         self._at_rest.set()
         self._changed.set()
+
+    async def finish(self, seconds: float) -> None:
+        """Write the last status, and try for so many seconds."""
+        self._finishing = True
+        self.rest()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._task, seconds)
         await self._client.close()
@@ -60,19 +67,17 @@ class Reporter:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            last = self._at_rest.is_set()
-            status = self._make_status(self._trials, last)
-            if await self._write(status):
-                if last:
-                    return
+            if await self._write(self._make_status(self._trials, self._at_rest.is_set())):
                 pause = _PAUSE_SECONDS
+                if self._finishing and not self._changed.is_set():
+                    return
             else:
                 self._changed.set()
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-            await self._rest(pause)
+            await self._wait(pause)
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait, but not long once the search has ended."""
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but not beyond the moment in which the search ends."""
         if self._at_rest.is_set():
             await asyncio.sleep(seconds)
         else:
@@ -81,27 +86,24 @@ class Reporter:
 
     async def _write(self, status: dict[str, Any]) -> bool:
         """Whether the status is written, or need not be."""
-        if status == self._written:
+        if self._gone or status == self._written:
             return True
-        metadata = {"name": self._metadata.name, "namespace": self._metadata.namespace, "uid": self._metadata.uid}
-        patch = {"apiVersion": API_VERSION, "kind": "TuningJob", "metadata": metadata, "status": status}
         try:
-            await self._client.apply(
-                _TuningJob.Status.from_dict(patch),
-                self._metadata.name,
-                namespace=self._metadata.namespace,
-                field_manager=FIELD_MANAGER,
-                force=True,
-            )
+            await self._apply(status)
         except ApiError as error:
-            return self._refused(error)
+            self._gone = error.status.code in _GONE
+            log.warning("the status was refused%s: %s", ": the TuningJob is gone" if self._gone else "", error)
+            return self._gone
         except httpx2.HTTPError as error:
-            log.warning("the API server did not take the status, trying again: %s", error)
+            log.warning("the API server did not take the status, trying again: %r", error)
             return False
         self._written = status
         return True
 
-    def _refused(self, error: ApiError) -> bool:
-        gone = error.status.code in _GONE
-        log.warning("the status was refused%s: %s", ", the TuningJob is gone" if gone else "", error)
-        return gone
+    async def _apply(self, status: dict[str, Any]) -> None:
+        name, namespace = self._metadata.name, self._metadata.namespace
+        metadata = {"name": name, "namespace": namespace, "uid": self._metadata.uid}
+        patch = {"apiVersion": API_VERSION, "kind": "TuningJob", "metadata": metadata, "status": status}
+        await self._client.apply(
+            _TuningJob.Status.from_dict(patch), name, namespace=namespace, field_manager=FIELD_MANAGER, force=True
+        )

@@ -6,14 +6,13 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from afina_api.base import as_json
+from afina_api.base import Tracking, as_json
 from afina_api.tuningjob import (
     BestTrial,
     Budget,
     Objective,
     ParameterValue,
     Summary,
-    Tracking,
     TrialFailure,
     TuningJobStatus,
 )

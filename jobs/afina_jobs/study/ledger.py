@@ -30,6 +30,7 @@ MESSAGE = "afina:message"
 METRICS = "afina:metrics"
 _SECONDS = "afina:seconds"
 _SEED = "afina:seed"
+_IDENTITY = "afina:identity"
 _SPEC = "afina:spec"
 
 MAX_DEATHS = 2
@@ -68,6 +69,8 @@ class Ledger:
         self._study = patiently(lambda: _open_study(storage, job))
         self.seed: int = self._study.user_attrs[_SEED]
         """The seed of the search: the spec's, or one drawn when the study began."""
+        self.identity: str = self._study.user_attrs[_IDENTITY]
+        """Tells this study from every other, also from one of the same name elsewhere."""
         self._study.sampler = sampler_for(job.spec.algorithm, job.spec.parameters, self.seed)
         self._study.pruner = pruner_for(job.spec.pruning)
         self._running: dict[int, _Running] = {}
@@ -187,6 +190,8 @@ def _open_study(storage: RDBStorage, job: TuningJob) -> Study:
     if _SEED not in known:
         seed = job.spec.algorithm.seed
         study.set_user_attr(_SEED, secrets.randbelow(2**31) if seed is None else seed)
+    if _IDENTITY not in known:
+        study.set_user_attr(_IDENTITY, secrets.token_hex(8))
     if _SPEC not in known:
         study.set_user_attr(_SPEC, digests)
     return study

@@ -1,0 +1,104 @@
+"""What a laptop's user sees: a bar with the best value, a line for each trial, and the results."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from optuna.trial import FrozenTrial
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from afina_api.tuningjob import TuningJob, TuningJobSpec
+from afina_jobs import engine
+from afina_jobs.session import combinations
+from afina_jobs.stopping import Verdict
+from afina_jobs.study.standing import best, count, ended, value_of
+
+
+class Display:
+    """Shows how the search stands."""
+
+    def __init__(self, console: Console, spec: TuningJobSpec) -> None:
+        self._spec = spec
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        total = min(spec.budget.max_trials, combinations(spec))
+        self._task = self._progress.add_task("starting", total=total)
+        self.trials: Sequence[FrozenTrial] = ()
+        """The trials as they were last seen."""
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def trials_changed(self, trials: Sequence[FrozenTrial]) -> None:
+        """Move the bar."""
+        self.trials = trials
+        counts, objective = count(trials), self._spec.objectives[0]
+        leader = [f"best {objective.metric} {value_of(trial):.6g}" for trial in best(trials, objective)]
+        description = ", ".join([*leader, f"{counts.running} running"])
+        self._progress.update(self._task, description=description, completed=ended(counts))
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._progress.console.print(line, markup=False)
+
+    def handler(self) -> logging.Handler:
+        """Shows the engine's lines, and everybody's warnings."""
+        return _Shown(self)
+
+
+class _Shown(logging.Handler):
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == engine.__name__ or record.levelno >= logging.WARNING:
+            self._display.say(record.getMessage())
+
+
+def opening(job: TuningJob, seed: int, trials: Sequence[FrozenTrial]) -> str:
+    """What is about to happen."""
+    spec = job.spec
+    parts = [f"{spec.algorithm.name} with seed {seed}", f"up to {spec.budget.max_trials} trials"]
+    if spec.budget.parallel_trials > 1:
+        parts.append(f"{spec.budget.parallel_trials} at a time")
+    if trials:
+        parts.append(f"{ended(count(trials))} are there already")
+    lines = [f"{job.metadata.name}: {', '.join(parts)}"]
+    ignored = {"suspend": spec.suspend, "storage": spec.storage.database_secret_ref, "trial.image": spec.trial.image}
+    lines += [f"spec.{name} is for a cluster and changes nothing here" for name, given in ignored.items() if given]
+    return "\n".join(lines)
+
+
+def summary(verdict: Verdict, trials: Sequence[FrozenTrial], spec: TuningJobSpec, folder: Path) -> str:
+    """What came of it, where it is, and what can be done next."""
+    lines = ["", f"{verdict.reason}: {verdict.message}"]
+    for leader in best(trials, spec.objectives[0]):
+        lines += ["", f"Best: {spec.objectives[0].metric} {value_of(leader):.6g} (trial {leader.number})"]
+        lines += [f"  {name}: {value}" for name, value in leader.params.items()]
+    lines += ["", *(f"{title}: {path}" for title, path in _results(folder) if path.exists()), ""]
+    if verdict.succeeded:
+        lines.append(
+            "Next: raise budget.maxTrials and run the same command to go on, or `kubectl apply -f` the same file."
+        )
+    else:
+        lines.append(f"Next: see {folder / 'log.txt'}, correct the file, and run the same command again.")
+    return "\n".join(lines)
+
+
+def _results(folder: Path) -> list[tuple[str, Path]]:
+    return [
+        ("Plots", folder / "plots" / "index.html"),
+        ("Trials", folder / "trials.csv"),
+        ("Log", folder / "log.txt"),
+    ]

@@ -1,0 +1,112 @@
+"""`afina run`: a search on this machine, from the file to the summary."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import optuna
+from rich.console import Console
+
+from afina_api.tuningjob import TuningJob
+from afina_jobs.cli.display import Display, opening, summary
+from afina_jobs.process.environment import trial_environment
+from afina_jobs.results.write import write_results
+from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
+from afina_jobs.signals import until_signalled
+from afina_jobs.specfile.load import load_job
+from afina_jobs.specfile.yamllines import BadFileError
+from afina_jobs.stopping import Verdict
+from afina_jobs.study.storage import sqlite_url
+from afina_jobs.study.thread import StudyThread
+from afina_jobs.tracking.mirror import Ending, Mirror
+
+EXIT_ENDED = 0
+EXIT_FAILED = 1
+EXIT_BAD_FILE = 2
+EXIT_INTERRUPTED = 130
+
+_MLFLOW_SECONDS = 60.0
+
+
+def run_file(file: Path, name: str | None, output: Path | None) -> int:
+    """Search as a file says; the exit code."""
+    try:
+        loaded = load_job(file, name)
+    except BadFileError as error:
+        for problem in error.problems:
+            click.echo(f"{file}:{problem.line}: {problem}", err=True)
+        return EXIT_BAD_FILE
+    folder = output or Path("afina-runs") / loaded.job.metadata.name
+    with _alone(folder):
+        source = _write_files(loaded.files, folder / "source")
+        return _run(loaded.job, folder.resolve(), source.resolve(), Console(highlight=False, soft_wrap=True))
+
+
+def _run(job: TuningJob, folder: Path, source: Path, console: Console) -> int:
+    display = Display(console, job.spec)
+    _log_to(folder / "log.txt", display)
+    try:
+        with display:
+            found = asyncio.run(until_signalled(_search(job, folder, source, display), [signal.SIGINT, signal.SIGTERM]))
+    except CannotBeginError as error:
+        found = error.verdict
+    if found is None:
+        console.print(f"Interrupted. What has ended is kept in {folder}: the same command goes on from there.")
+        return EXIT_INTERRUPTED
+    console.print(summary(found, display.trials, job.spec, folder))
+    return EXIT_ENDED if found.succeeded else EXIT_FAILED
+
+
+async def _search(job: TuningJob, folder: Path, source: Path, display: Display) -> Verdict:
+    thread = StudyThread()
+    ledger = await open_ledger(job, sqlite_url(folder), thread)
+    display.say(opening(job, ledger.seed, await thread(ledger.trials)))
+    mirror = Mirror(job, ledger.identity, ledger.seed) if os.environ.get("MLFLOW_TRACKING_URI") else None
+    listeners = [listener for listener in (display, mirror) if listener]
+    place = Place(folder / "work", source)
+    env = trial_environment(job.spec.trial)
+    found = await make_engine(job, lambda: job.spec.budget, ledger, thread, env, place, listeners).run()
+    display.say("drawing plots")
+    artifacts = await thread(write_results, ledger.study, job, folder)
+    if mirror:
+        await mirror.finish(Ending(found.succeeded, artifacts), _MLFLOW_SECONDS)
+    return found
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second search out of the folder: it would take the running trials for orphans."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        message = f"another `afina run` works in {folder}: wait for it, or choose another folder with --output"
+        raise click.UsageError(message) from error
+    finally:
+        os.close(lock)
+
+
+def _write_files(files: Mapping[str, bytes], folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def _log_to(file: Path, display: Display) -> None:
+    """All of the log goes to a file; what the engine says and what is wrong is shown too."""
+    logging.captureWarnings(capture=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    written = logging.FileHandler(file)
+    written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[written, display.handler()], force=True)

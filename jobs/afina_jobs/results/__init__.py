@@ -1,0 +1,1 @@
+"""What a search leaves for people: plots, a table of its trials."""

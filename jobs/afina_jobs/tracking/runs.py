@@ -1,0 +1,142 @@
+"""A job's runs in MLflow: one of its own, and one nested in it for each trial."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from optuna.trial import FrozenTrial, TrialState
+
+from afina_api.base import Tracking
+from afina_api.tuningjob import TuningJob
+from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
+from afina_jobs.study.standing import best, value_of
+from afina_jobs.tracking.plan import KnownRun, plan
+
+STUDY_TAG = "afina.study"
+TRIAL_TAG = "afina.trial"
+_STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAIL: "FAILED", TrialState.PRUNED: "KILLED"}
+_BATCH = 500
+_PAGE = 1000
+
+
+class Runs:
+    """The runs of one job. Every method may be repeated, by another process too."""
+
+    def __init__(self, job: TuningJob, identity: str, seed: int) -> None:
+        """Find the job's runs, or begin with them.
+
+        Raises:
+            MlflowException: the server did not answer, or refused. So do all other methods.
+        """
+        self._client = MlflowClient()
+        self._objective = job.spec.objectives[0]
+        self._experiment = self._find_experiment(f"{job.metadata.namespace}/{job.metadata.name}")
+        self._parent = self._find_parent(job, identity, seed)
+        self._known = [_known(run) for run in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent}'")]
+
+    @property
+    def tracking(self) -> Tracking:
+        """Where the runs are."""
+        return Tracking(experiment_id=self._experiment, run_id=self._parent)
+
+    def write(self, trials: Sequence[FrozenTrial]) -> None:
+        """Write what is missing of these trials."""
+        todo = plan(trials, self._known)
+        for twin in todo.delete:
+            self._client.delete_run(twin)
+        for trial, run_id in todo.write:
+            written = run_id or self._begin(trial)
+            self._fill(written, trial)
+            self._known = [run for run in self._known if run.trial != trial.number]
+            self._known.append(KnownRun(written, trial.number, complete=True))
+
+    def close(self, trials: Sequence[FrozenTrial], artifacts: Sequence[Path], *, succeeded: bool) -> None:
+        """Write what the job has come to."""
+        for leader in best(trials, self._objective):
+            metric = Metric(self._objective.metric, value_of(leader), _millis(leader.datetime_complete), 0)
+            self._client.log_batch(self._parent, metrics=[metric])
+            self._client.set_tag(self._parent, "afina.best", str(leader.number))
+        for path in artifacts:
+            if path.is_dir():
+                self._client.log_artifacts(self._parent, str(path), path.name)
+            elif path.exists():
+                self._client.log_artifact(self._parent, str(path))
+        self._client.set_terminated(self._parent, "FINISHED" if succeeded else "FAILED")
+
+    def _find_experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            created: str = self._client.create_experiment(name)
+            return created
+        if found.lifecycle_stage != "active":
+            self._client.restore_experiment(found.experiment_id)
+        known: str = found.experiment_id
+        return known
+
+    def _find_parent(self, job: TuningJob, identity: str, seed: int) -> str:
+        for known in self._search(f"tags.`{STUDY_TAG}` = '{identity}'"):
+            found: str = known.info.run_id
+            return found
+        tags = {STUDY_TAG: identity, "afina.uid": job.metadata.uid}
+        run = self._client.create_run(self._experiment, tags=tags, run_name=job.metadata.name)
+        params = {
+            "algorithm": job.spec.algorithm.name,
+            "seed": str(seed),
+            "metric": self._objective.metric,
+            "goal": self._objective.goal,
+        }
+        self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
+        created: str = run.info.run_id
+        return created
+
+    def _search(self, filter_string: str) -> Iterator[Run]:
+        token: str | None = None
+        while True:
+            page = self._client.search_runs([self._experiment], filter_string, max_results=_PAGE, page_token=token)
+            yield from page
+            token = page.token or None
+            if not token:
+                return
+
+    def _begin(self, trial: FrozenTrial) -> str:
+        tags = {
+            MLFLOW_PARENT_RUN_ID: self._parent,
+            TRIAL_TAG: str(trial.number),
+            "afina.state": trial.state.name,
+            "afina.reason": trial.user_attrs.get(REASON, ""),
+            "afina.message": trial.user_attrs.get(MESSAGE, ""),
+        }
+        name = f"trial-{trial.number}"
+        run = self._client.create_run(self._experiment, _millis(trial.datetime_start), tags, name)
+        created: str = run.info.run_id
+        return created
+
+    def _fill(self, run_id: str, trial: FrozenTrial) -> None:
+        """Write a trial's run; the times are the trial's, so that what is written twice is the same."""
+        metrics = _metrics(trial, self._objective.metric)
+        params = [Param(name, str(value)) for name, value in trial.params.items()]
+        self._client.log_batch(run_id, params=params)
+        for start in range(0, len(metrics), _BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+        self._client.set_terminated(run_id, _STATUS[trial.state], _millis(trial.datetime_complete))
+
+
+def _metrics(trial: FrozenTrial, metric: str) -> list[Metric]:
+    began, ended = _millis(trial.datetime_start), _millis(trial.datetime_complete)
+    steps = [Metric(metric, value, began, step) for step, value in sorted(trial.intermediate_values.items())]
+    if trial.state != TrialState.COMPLETE:
+        return steps
+    final = trial.user_attrs.get(METRICS, {}) | {metric: value_of(trial)}
+    return steps + [Metric(name, value, ended, trial.last_step or 0) for name, value in final.items()]
+
+
+def _known(run: Run) -> KnownRun:
+    complete = run.info.status in _STATUS.values()
+    return KnownRun(run.info.run_id, int(run.data.tags.get(TRIAL_TAG, -1)), complete)
+
+
+def _millis(moment: datetime | None) -> int:
+    return int(moment.timestamp() * 1000) if moment else 0
