@@ -58,6 +58,24 @@ def rule(expression: str, message: str, *, field: str | None = None) -> dict[str
     return found | {"fieldPath": field} if field else found
 
 
+def fixed_after_start(kind: str, field: str) -> dict[str, str]:
+    """The rule that a field of the spec stays as it is once `status.startTime` is set."""
+    same = f"has(self.spec.{field}) == has(oldSelf.spec.{field})"
+    same += f" && (!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field})"
+    return rule(
+        f"!({STARTED}) || ({same})",
+        f"{field} cannot change after the job has started: create another {kind}",
+        field=f".spec.{field}",
+    )
+
+
+STARTED = "has(oldSelf.status) && has(oldSelf.status.startTime)"
+"""CEL, on the root of an object: its Job was created."""
+
+FINISHED = "has(oldSelf.status) && has(oldSelf.status.completionTime)"
+"""CEL, on the root of an object: it has ended."""
+
+
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
 """RFC 1123 label: the name of most namespaced objects."""
 

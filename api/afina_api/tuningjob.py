@@ -6,6 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AwareDatetime, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 
 from afina_api.base import (
+    FINISHED,
+    STARTED,
     Condition,
     DnsSubdomain,
     LocalReference,
@@ -15,6 +17,7 @@ from afina_api.base import (
     Scalar,
     Tracking,
     Volume,
+    fixed_after_start,
     refuse_duplicates,
     rule,
 )
@@ -400,38 +403,27 @@ class TuningJobStatus(Model):
     """Where the job's runs are in MLflow."""
 
 
-_STARTED = "has(oldSelf.status) && has(oldSelf.status.startTime)"
-_FINISHED = "has(oldSelf.status) && has(oldSelf.status.completionTime)"
-
-
-def _fixed_after_start(field: str) -> dict[str, str]:
-    same = f"(has(self.spec.{field}) == has(oldSelf.spec.{field}) && "
-    same += f"(!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field}))"
-    return rule(
-        f"!({_STARTED}) || {same}",
-        f"{field} cannot change after the job has started: create another TuningJob",
-        field=f".spec.{field}",
-    )
-
-
 class TuningJob(Model):
     """Searches the parameters of a program for the best value of its objective."""
 
     rules: ClassVar = (
         rule("self.metadata.name.size() <= 63", "the name may have at most 63 characters"),
-        *map(_fixed_after_start, ("objectives", "parameters", "algorithm", "pruning", "trial", "storage")),
+        *(
+            fixed_after_start("TuningJob", field)
+            for field in ("objectives", "parameters", "algorithm", "pruning", "trial", "storage")
+        ),
         rule(
-            f"!({_STARTED}) || self.spec.budget.maxTrials >= oldSelf.spec.budget.maxTrials",
+            f"!({STARTED}) || self.spec.budget.maxTrials >= oldSelf.spec.budget.maxTrials",
             "maxTrials may only grow after the job has started",
             field=".spec.budget.maxTrials",
         ),
         rule(
-            f"!({_STARTED}) || self.spec.budget.parallelTrials <= oldSelf.spec.budget.parallelTrials",
+            f"!({STARTED}) || self.spec.budget.parallelTrials <= oldSelf.spec.budget.parallelTrials",
             "parallelTrials may not grow after the job has started: its pod is sized for it",
             field=".spec.budget.parallelTrials",
         ),
         rule(
-            f"!({_FINISHED}) || self.spec.budget == oldSelf.spec.budget",
+            f"!({FINISHED}) || self.spec.budget == oldSelf.spec.budget",
             "budget cannot change after the job has ended: create another TuningJob",
             field=".spec.budget",
         ),
