@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas  # noqa: F401 - plotly would take it half imported, as the thread that logs to MLflow imports it too
 from optuna import Study
 from optuna import visualization as show
 from optuna.trial import FrozenTrial
