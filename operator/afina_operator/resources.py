@@ -99,8 +99,10 @@ def dig(obj: Any, *path: str | int) -> Any:
 
 def contains(existing: Any, desired: Any) -> bool:
     """Whether `existing` says all that `desired` says; it may say more, as the API server fills in defaults."""
+    if existing == desired:
+        return True
     if isinstance(desired, Mapping):
         return isinstance(existing, Mapping) and all(contains(existing.get(key), desired[key]) for key in desired)
     if isinstance(desired, list):
         return isinstance(existing, list) and len(existing) == len(desired) and all(map(contains, existing, desired))
-    return bool(existing == desired)
+    return False

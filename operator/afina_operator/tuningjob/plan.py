@@ -65,8 +65,10 @@ def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
 
 
 def blocked(observed: Observed, error: ClusterError, now: datetime) -> ApplyStatus | None:
-    """What the status says when the API server refuses a write."""
+    """What the status says when the API server refuses a write; a verdict stands whatever comes after it."""
     before = State.recorded(observed.job)
+    if before and before.is_final and is_started(observed.job):
+        return None
     state = before if before and not before.is_final else waits(Reason.PENDING, "")
     return record(observed.job, with_message(state, f"The API server refuses what the job needs: {error}"), now)
 
@@ -138,11 +140,12 @@ def _make(observed: Observed, desired: dict[Resource, Json], now: datetime) -> P
         text = "The pod of a deleted Job of this name still runs: the new one waits for its end."
         return _say(job, waits(Reason.PENDING, text), now, again_after=_SOON)
     state = waits(Reason.PENDING, "The driver's Job is made.")
-    started = record(job, state, now, start=format_time(now))
-    made: list[Write] = [*_drifted(observed, desired), *_missing(observed, desired)]
     text = f"The driver's Job {child_name(job['metadata']['name'])} is made"
     told = Emit(event(job, "Normal", "Started", text, now))
-    return Plan(_present(started, *made, told), _SOON, state.reason)
+    made: list[Write] = [*_drifted(observed, desired), *_missing(observed, desired), told]
+    if is_started(job):
+        return _say(job, state, now, made, again_after=_SOON)
+    return Plan(_present(record(job, state, now, start=format_time(now)), *made), _SOON, state.reason)
 
 
 def _own_job(observed: Observed) -> Json | None:
