@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -43,7 +44,7 @@ class Cluster:
         """
         cluster = cls(
             kubeconfig=_devcluster("kubeconfig"),
-            programs={name: _devcluster("tool-path", name) for name in ("kubectl", "helm")},
+            programs={name: _program(name) for name in ("kubectl", "helm")},
             images=json.loads(_devcluster("image-refs")),
         )
         try:
@@ -119,6 +120,16 @@ def wait_until(look: Callable[[], Found], what: str, seconds: float, every: floa
             raise KubeError(f"not seen within {seconds:.0f} s: {what}; last: {found!r}")
         time.sleep(every)
     return found
+
+
+def _program(name: str) -> str:
+    """The dev cluster's own program, else the one on the PATH."""
+    try:
+        return _devcluster("tool-path", name)
+    except KubeError:
+        if found := shutil.which(name):
+            return found
+        raise
 
 
 def _devcluster(*arguments: str) -> str:

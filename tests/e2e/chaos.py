@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from e2e.jobs import job, pods, script, tuning_job
+from e2e.jobs import ended_trials, job, pods, script, tuning_job
 from kube import NAMESPACE, Cluster, wait_until
 
 Json = dict[str, Any]
@@ -58,8 +58,7 @@ class Chaos(threading.Thread):
         time.sleep(self._random.uniform(0, 2))
 
     def _ended(self) -> int:
-        found = job(self._cluster, self.namespace, NAME).get("status", {}).get("trials", {})
-        return int(found.get("total", 0) - found.get("running", 0))
+        return ended_trials(job(self._cluster, self.namespace, NAME))
 
     def _driver(self) -> str:
         running = [pod for pod in pods(self._cluster, self.namespace, NAME) if pod["status"]["phase"] == "Running"]

@@ -67,27 +67,39 @@ def counts(obj: Json) -> Json:
 
 
 def wait_ended(cluster: Cluster, namespace: str, name: str) -> Json:
-    """The TuningJob after its end. Fails, with what it says of itself, where that does not come."""
-    wait = ["wait", f"tuningjob/{name}", "--for=jsonpath={.status.completionTime}", f"--timeout={_LONGEST_SECONDS}s"]
-    try:
-        cluster.kubectl(*wait, namespace=namespace, timeout=_LONGEST_SECONDS + 10)
-    except KubeError as error:
-        now = job(cluster, namespace, name)
-        raise AssertionError(f"{name} has not ended: {json.dumps(now.get('status'), indent=1)}") from error
-    return job(cluster, namespace, name)
-
-
-def wait_for_trials(cluster: Cluster, namespace: str, name: str, *, ended: int) -> Json:
-    """The TuningJob once so many of its trials have ended."""
+    """The TuningJob once it has succeeded or failed. Fails, with what it says of itself, where neither comes."""
 
     def look() -> Json | None:
         now = job(cluster, namespace, name)
-        found = now.get("status", {}).get("trials", {})
-        return now if found.get("total", 0) - found.get("running", 0) >= ended else None
+        return now if succeeded(now).get("status") in ("True", "False") else None
 
-    found = wait_until(look, f"{ended} trials of {name}", _LONGEST_SECONDS)
+    try:
+        found = wait_until(look, f"end of {name}", _LONGEST_SECONDS)
+    except KubeError as error:
+        now = job(cluster, namespace, name)
+        raise AssertionError(f"{name} has not ended: {json.dumps(now.get('status'), indent=1)}") from error
     assert found
     return found
+
+
+def ended_trials(obj: Json) -> int:
+    """How many trials have ended. What counts in `total` besides runs, or will be run again."""
+    found = obj.get("status", {}).get("trials", {})
+    return sum(found.get(state, 0) for state in ("succeeded", "failed", "pruned"))
+
+
+def wait_for_trials(cluster: Cluster, namespace: str, name: str, *, ended: int) -> None:
+    """Wait until so many trials of a TuningJob have ended."""
+    wait_until(
+        lambda: ended_trials(job(cluster, namespace, name)) >= ended, f"{ended} trials of {name}", _LONGEST_SECONDS
+    )
+
+
+def wait_for_condition(cluster: Cluster, namespace: str, name: str, kind: str) -> Json:
+    """The TuningJob once a condition of it is true."""
+    wait = ["wait", f"tuningjob/{name}", f"--for=condition={kind}", f"--timeout={_LONGEST_SECONDS}s"]
+    cluster.kubectl(*wait, namespace=namespace, timeout=_LONGEST_SECONDS + 10)
+    return job(cluster, namespace, name)
 
 
 def children(cluster: Cluster, namespace: str, name: str) -> list[str]:

@@ -172,6 +172,7 @@ class TestLifeOfARelease:
         assert leases == []
 
     def test_deletion_needs_no_operator(self, cluster: Cluster) -> None:
-        cluster.kubectl("delete", "tuningjob", "kept", "--timeout=30s", namespace=NAMESPACE)
         selector = "afina.dev/tuningjob=kept"
+        assert cluster.items(CHILDREN, NAMESPACE, selector)
+        cluster.kubectl("delete", "tuningjob", "kept", "--timeout=30s", namespace=NAMESPACE)
         wait_until(lambda: not cluster.items(CHILDREN, NAMESPACE, selector), "the children of `kept` gone", 60)

@@ -18,6 +18,7 @@ from e2e.jobs import (
     succeeded,
     tuning_job,
     wait_ended,
+    wait_for_condition,
     wait_for_trials,
 )
 from kube import Cluster, KubeError, wait_until
@@ -31,7 +32,7 @@ UNPLACEABLE = {**script(LOSS_IS_X), "resources": {"cpu": "50m", "memory": "64Mi"
 
 JOBS: dict[str, Json] = {
     "pausing": tuning_job("pausing", SLOW, budget={"maxTrials": 8}),
-    "growing": tuning_job("growing", SLOW, budget={"maxTrials": 4}),
+    "growing": tuning_job("growing", SLOW, budget={"maxTrials": 100}),
     "passing": tuning_job("passing", script(LOSS_IS_X), ttlSecondsAfterFinished=1),
     "long": tuning_job(LONG_NAME, script(LOSS_IS_X)),
     "twin": tuning_job("twin", script(LOSS_IS_X)),
@@ -39,7 +40,8 @@ JOBS: dict[str, Json] = {
     "on-gpu": tuning_job("on-gpu", {**script(LOSS_IS_X), "resources": {"cpu": "50m", "memory": "64Mi", "gpu": 1}}),
     "unplaceable": tuning_job("unplaceable", UNPLACEABLE),
     "endless": tuning_job("endless", ENDLESS),
-    "stopped": tuning_job("stopped", ENDLESS, suspend=True),
+    "stopped": tuning_job("stopped", ENDLESS),
+    "not-begun": tuning_job("not-begun", ENDLESS, suspend=True),
     "replaced": tuning_job("replaced", ENDLESS),
 }
 
@@ -62,8 +64,7 @@ def other_namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
 def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
     wait_for_trials(afina, namespace, "pausing", ended=2)
     _patch_spec(afina, namespace, "pausing", {"suspend": True})
-    afina.kubectl("wait", "tuningjob/pausing", "--for=condition=Suspended", "--timeout=90s", namespace=namespace)
-    paused = job(afina, namespace, "pausing")
+    paused = wait_for_condition(afina, namespace, "pausing", "Suspended")
     assert pods(afina, namespace, "pausing") == []
     assert counts(paused)["running"] == 0
     assert 2 <= counts(paused)["succeeded"] < 8
@@ -76,17 +77,14 @@ def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
 
 
 def test_budget_grows_in_flight_and_the_search_space_does_not(afina: Cluster, namespace: str) -> None:
+    """The kubelet takes a minute to tell the driver, so its trials last longer than that."""
     wait_for_trials(afina, namespace, "growing", ended=1)
-    _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 6}})
+    _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 103}})
     parameters = [{"name": "x", "float": {"min": 0, "max": 2}}]
     with pytest.raises(KubeError, match="parameters cannot change after the job has started: create another TuningJob"):
         _patch_spec(afina, namespace, "growing", {"parameters": parameters})
     with pytest.raises(KubeError, match="maxTrials may only grow"):
         _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 2}})
-    ended = wait_ended(afina, namespace, "growing")
-    assert counts(ended)["succeeded"] == 6
-    with pytest.raises(KubeError, match="budget cannot change after the job has ended: create another TuningJob"):
-        _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 9}})
 
 
 def test_deletes_itself_after_its_time_to_live(afina: Cluster, namespace: str) -> None:
@@ -144,21 +142,38 @@ def test_says_what_the_scheduler_misses(afina: Cluster, namespace: str) -> None:
 @pytest.mark.parametrize("name", ["unplaceable", "endless", "stopped", "twin"])
 def test_deletion_leaves_nothing(name: str, afina: Cluster, namespace: str) -> None:
     """Deleted while it waits, runs, is suspended, has ended."""
-    if name == "endless":
-        afina.kubectl("wait", f"tuningjob/{name}", "--for=condition=Running", "--timeout=200s", namespace=namespace)
+    if name in ("endless", "stopped"):
+        wait_for_condition(afina, namespace, name, "Running")
+    if name == "stopped":
+        _patch_spec(afina, namespace, name, {"suspend": True})
+        wait_for_condition(afina, namespace, name, "Suspended")
     if name == "twin":
         wait_ended(afina, namespace, name)
-    wait_until(lambda: children(afina, namespace, name), f"children of {name}", 60)
+    assert children(afina, namespace, name)
     afina.kubectl("delete", "tuningjob", name, "--timeout=60s", namespace=namespace)
     _wait_for_no_children(afina, namespace, name)
 
 
+def test_makes_nothing_while_suspended_from_the_start(afina: Cluster, namespace: str) -> None:
+    wait_for_condition(afina, namespace, "not-begun", "Suspended")
+    assert children(afina, namespace, "not-begun") == []
+    assert "startTime" not in job(afina, namespace, "not-begun")["status"]
+
+
 def test_successor_of_the_same_name_starts_afresh(afina: Cluster, namespace: str) -> None:
-    afina.kubectl("wait", "tuningjob/replaced", "--for=condition=Running", "--timeout=200s", namespace=namespace)
+    wait_for_condition(afina, namespace, "replaced", "Running")
     afina.kubectl("delete", "tuningjob", "replaced", namespace=namespace)
     afina.apply(tuning_job("replaced", script(LOSS_IS_X)), namespace=namespace)
     ended = wait_ended(afina, namespace, "replaced")
     assert counts(ended) == {"total": 3, "running": 0, "succeeded": 3, "failed": 0, "pruned": 0}
+
+
+def test_grown_budget_is_used(afina: Cluster, namespace: str) -> None:
+    ended = wait_ended(afina, namespace, "growing")
+    assert counts(ended)["succeeded"] == 103
+    assert ended["status"]["summary"]["trials"] == "103/103"
+    with pytest.raises(KubeError, match="budget cannot change after the job has ended: create another TuningJob"):
+        _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 999}})
 
 
 def _patch_spec(cluster: Cluster, namespace: str, name: str, spec: Json) -> None:

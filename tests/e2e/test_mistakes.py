@@ -76,13 +76,7 @@ BAD: dict[str, Bad] = {
         },
     ),
     "program that does not exist": Bad(
-        {"command": {"argv": ["no-such-program"]}},
-        "TooManyFailedTrials",
-        "",
-        1,
-        "CannotStart",
-        "no-such-program",
-        _ONE_FAILURE,
+        {"command": {"argv": ["no-such-program"]}}, "InvalidObjective", "no program 'no-such-program': correct it"
     ),
     "no metric printed": Bad(
         script("echo all is well"),
