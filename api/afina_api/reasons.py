@@ -56,3 +56,75 @@ class TrialReason(_Documented):
     KILLED = "Killed", "A signal ended it."
     CANNOT_START = "CannotStart", "Its program does not exist or may not be executed."
     INTERRUPTED = "Interrupted", "The driver died with it more than once."
+
+
+class DatasetReason(_Documented):
+    """Why a Dataset's `Ready` condition is what it is."""
+
+    PENDING = "Pending", "Unknown: the reading pod has not started yet; the message says what it waits for."
+    RUNNING = "Running", "Unknown: the data is being read."
+    RESTARTING = "Restarting", "Unknown: the reading pod died and is started again, from the beginning."
+
+    ACCEPTED = "Accepted", "True: the data is read, and no rule of severity Error fails."
+
+    VALIDATION_FAILED = "ValidationFailed", "False: a rule of severity Error fails, or no row is accepted."
+    SOURCE_UNAVAILABLE = "SourceUnavailable", "False: the source is not there, or does not answer after several tries."
+    SOURCE_NOT_ALLOWED = "SourceNotAllowed", "False: the source's host or address may not be read, or access is denied."
+    UNREADABLE_DATA = "UnreadableData", "False: the bytes are not what `spec.format` says; the message tells where."
+    TOO_LARGE = "TooLarge", "False: the data is over a limit: bytes, columns, the length of a row, or its expansion."
+    STORAGE_FULL = "StorageFull", "False: the volume, or the node's disk, is full."
+    INVALID_SPEC = "InvalidSpec", "False: the spec says something that the schema cannot check."
+    NAME_CONFLICT = "NameConflict", "False: an object that the job needs exists already and is not its own."
+    IMAGE_UNAVAILABLE = "ImageUnavailable", "False: the image cannot be pulled."
+    POD_CANNOT_START = "PodCannotStart", "False: the pod cannot be created or configured, say for a missing ConfigMap."
+    DRIVER_FAILED = "DriverFailed", "False: the reading pod failed again and again, say for lack of memory."
+
+
+class RejectReason(_Documented):
+    """Why a row or an image of a Dataset was left out."""
+
+    RAGGED_ROW = "RaggedRow", "It has more or fewer values than there are columns."
+    INVALID_JSON = "InvalidJSON", "The line is no JSON object."
+    NUL_BYTE = "NulByte", "A value holds the character NUL, which text may not."
+    WRONG_TYPE = "WrongType", "A value cannot be read as the type that is declared for its column."
+    NOT_FINITE = "NotFinite", "A number is infinite, or too large for 64 bits."
+    BELOW_MINIMUM = "BelowMinimum", "A value is less than a rule's `min`."
+    ABOVE_MAXIMUM = "AboveMaximum", "A value is greater than a rule's `max`."
+    NOT_ALLOWED = "NotAllowed", "A value is not among a rule's `allowed`."
+    NOT_UNIQUE = "NotUnique", "A value that must be unique is in an accepted row above already."
+
+    MISSING_FILE = "MissingFile", "The labels name a file that is not there, or none."
+    UNLABELLED = "Unlabelled", "There is an image that the labels do not name."
+    UNREADABLE_IMAGE = "UnreadableImage", "The file is no JPEG, PNG, WebP, TIFF or BMP, or it is damaged or cut off."
+    TOO_MANY_PIXELS = "TooManyPixels", "The image says it has over 100 million pixels; it was not decoded."
+    TOO_SMALL = "TooSmall", "The image is narrower than `minWidth` or lower than `minHeight`."
+    LOW_QUALITY = "LowQuality", "The mean of sharpness, exposure and white balance is less than `minQuality`."
+    DUPLICATE_IMAGE = "DuplicateImage", "It looks the same as an accepted image above, or it is named twice."
+
+
+class AutoMLReason(_Documented):
+    """Why an AutoMLJob's `Succeeded` condition is what it is."""
+
+    PENDING = "Pending", "Unknown: the driver's pod has not started yet; the message says what it waits for."
+    RUNNING = "Running", "Unknown: models are being fitted."
+    RESTARTING = "Restarting", "Unknown: the driver's pod died and is started again; fitted models are kept."
+    SUSPENDED = "Suspended", "Unknown: `spec.suspend` is true."
+
+    MODEL_READY = "ModelReady", "True: a model is chosen, exported and, where asked for, registered."
+
+    LEAKAGE_FOUND = "LeakageFound", "False: columns tell the target or the future; the message names them."
+    TARGET_MISSING = "TargetMissing", "False: the Dataset has no column of the target's name."
+    TARGET_UNUSABLE = "TargetUnusable", "False: the target has one value only, or does not suit the task."
+    DATASET_TOO_SMALL = "DatasetTooSmall", "False: there are too few rows, groups or moments for the folds."
+    DATASET_UNREADABLE = "DatasetUnreadable", "False: the Dataset's volume cannot be read."
+    NO_MODEL_SUCCEEDED = "NoModelSucceeded", "False: no model could be fitted; the leaderboard says why."
+    CONSTRAINTS_UNMET = "ConstraintsUnmet", "False: no model is as small and as fast as `spec.constraints` asks."
+    PARITY_BROKEN = "ParityBroken", "False: the exported model does not predict as the fitted one does."
+    REGISTRATION_FAILED = "RegistrationFailed", "False: MLflow did not take the model; it is on the volume."
+    STORAGE_FULL = "StorageFull", "False: the job's volume is full."
+    INVALID_SPEC = "InvalidSpec", "False: the spec says something that the schema cannot check."
+    NAME_CONFLICT = "NameConflict", "False: an object that the job needs exists already and is not its own."
+    IMAGE_UNAVAILABLE = "ImageUnavailable", "False: the image cannot be pulled."
+    POD_CANNOT_START = "PodCannotStart", "False: the pod cannot be created or configured."
+    DRIVER_FAILED = "DriverFailed", "False: the driver's pod failed again and again."
+    DEADLINE_EXCEEDED = "DeadlineExceeded", "False: the job did not end within its budget and a grace period."

@@ -1,0 +1,1 @@
+"""Finds columns that tell a model what it could not know."""
