@@ -83,21 +83,23 @@ class Pass:
     plan: Plan | None = None
     """What was planned; None if the pass did not come to its end, or there was no object."""
     error: ClusterError | None = None
+    ended: bool = True
+    """False if the process ended first."""
 
 
 def run_pass(controller: Controller[Any], world: ApiServer, target: Ref, fault: Fault | None = None) -> Pass:
     """Run the operator's own reconcile once."""
     cluster = _Watched(world, fault)
     try:
-        plan = _now(reconcile(controller, cluster, target, lambda: world.now))
+        plan = run_now(reconcile(controller, cluster, target, lambda: world.now))
     except Crash:
-        return Pass(cluster.tried, cluster.accepted)
+        return Pass(cluster.tried, cluster.accepted, ended=False)
     except ClusterError as error:
         return Pass(cluster.tried, cluster.accepted, error=error)
     return Pass(cluster.tried, cluster.accepted, plan)
 
 
-def _now(work: Coroutine[Any, Any, T]) -> T:
+def run_now(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never has to wait."""
     try:
         work.send(None)
