@@ -5,7 +5,7 @@ import shutil
 from devcluster import addons, certificates, components, images, leftovers, network, processes, tools
 from devcluster.builder import Builder
 from devcluster.configs import REGISTRY
-from devcluster.console import Timeline
+from devcluster.console import DevClusterError, Timeline
 from devcluster.images import BUSYBOX
 from devcluster.paths import CHECKOUT, Paths
 from devcluster.processes import Component
@@ -15,7 +15,11 @@ _CORE = ("etcd", "kube-apiserver", "kubelet")
 
 
 def up(paths: Paths, timeline: Timeline) -> None:
-    """Bring the cluster up from whatever is there: nothing, leftovers, some of it, all of it."""
+    """Bring the cluster up from whatever is there: nothing, leftovers, some of it, all of it.
+
+    Raises DevClusterError when something does not start, or a cluster of another cache is up.
+    """
+    _refuse_anothers(paths)
     with timeline.phase("tools"):
         built = tools.build(components.TOOLS, paths)
     if not is_up(paths):
@@ -35,8 +39,12 @@ def up(paths: Paths, timeline: Timeline) -> None:
 
 
 def down(paths: Paths) -> None:
-    """End every process and remove every trace in the kernel, and the cluster's state. Programs and images stay."""
-    if not paths.cluster.exists() and not network.is_up():
+    """End every process and remove every trace in the kernel, and the cluster's state. Programs and images stay.
+
+    Raises DevClusterError when the cluster that is up belongs to another cache.
+    """
+    _refuse_anothers(paths)
+    if not paths.cluster.exists() and network.owner() is None:
         return
     processes.stop_all(paths)
     leftovers.end_containers(paths)
@@ -46,7 +54,8 @@ def down(paths: Paths) -> None:
     leftovers.remove_cgroups()
     leftovers.remove_strays(paths)
     network.down(paths)
-    shutil.rmtree(paths.cluster)
+    if paths.cluster.exists():
+        shutil.rmtree(paths.cluster)
 
 
 def is_up(paths: Paths) -> bool:
@@ -61,6 +70,11 @@ def status(paths: Paths) -> bool:
     for name, state in states.items():
         print(f"  {name:25} {state}")
     return all(state in ("healthy", "ready") for state in states.values())
+
+
+def _refuse_anothers(paths: Paths) -> None:
+    if (owner := network.owner()) not in (None, paths.root):
+        raise DevClusterError(f"the cluster of {owner} is up: take it down first, with AFINA_CACHE={owner}")
 
 
 def _components(paths: Paths) -> list[list[Component]]:

@@ -18,6 +18,8 @@ API_SERVICE_IP = "10.96.0.1"
 # Without an address of its own a bridge takes a port's, and changes it as pods come and go.
 _BRIDGE_MAC = "02:af:14:a0:00:01"
 
+_ALIAS = Path("/sys/class/net", BRIDGE, "ifalias")
+
 # What we and the kubelet and kube-proxy change; `down` puts the old values back.
 _SYSCTLS = (
     "net/ipv4/ip_forward",
@@ -39,8 +41,9 @@ _FENCE = ("FORWARD", "-i", BRIDGE, "!", "-o", BRIDGE, "-j", "REJECT")
 def up(paths: Paths) -> None:
     """Make the bridge, the routes, the fence and the kernel settings; what is there already stays."""
     _save_sysctls(paths)
-    if not Path("/sys/class/net", BRIDGE).exists():
+    if owner() is None:
         run_quiet(["ip", "link", "add", BRIDGE, "address", _BRIDGE_MAC, "type", "bridge"])
+        run_quiet(["ip", "link", "set", BRIDGE, "alias", str(paths.root)])
     run_quiet(["ip", "address", "replace", f"{NODE_IP}/24", "dev", BRIDGE])
     run_quiet(["ip", "link", "set", BRIDGE, "up"])
     # kube-proxy catches what is sent to a service; what has no service dies on the bridge.
@@ -62,8 +65,9 @@ def down(paths: Paths) -> None:
     _restore_sysctls(paths)
 
 
-def is_up() -> bool:
-    return Path("/sys/class/net", BRIDGE).exists()
+def owner() -> Path | None:
+    """The cache root of the cluster whose bridge this is; None when there is none."""
+    return Path(_ALIAS.read_text().strip()) if _ALIAS.exists() else None
 
 
 def without_ours(saved: Iterable[str]) -> list[str]:
