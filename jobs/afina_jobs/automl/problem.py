@@ -19,6 +19,8 @@ MAX_CLASSES = 20
 """A numeric target of whole numbers with at most so many distinct values is taken for classes ..."""
 MIN_ROWS_PER_CLASS = 10
 """... when each of them comes so often on average. A target of two values is always one of classes."""
+MAX_RELEVANCE = 30
+"""Gains are 2 ** relevance - 1."""
 _CLASS_LIMIT = 1000
 _DEFAULT_METRIC = {"Classification": "LogLoss", "Regression": "RMSE", "Ranking": "NDCG"}
 
@@ -110,6 +112,9 @@ def settle(target: pd.Series, column_type: str, task: str, metric: str) -> Probl
         raise CannotLearnError(
             AutoMLReason.TARGET_UNUSABLE, f"{target.name!r} is {column_type}: {task} needs a numeric target"
         )
+    if task == "Ranking" and not _is_relevance(target):
+        message = f"{target.name!r} is no relevance: Ranking needs whole numbers from 0 to {MAX_RELEVANCE}"
+        raise CannotLearnError(AutoMLReason.TARGET_UNUSABLE, message)
     found = _class_names(target) if task == "Classification" else ()
     distinct = len(found) if found else target.nunique()
     if distinct < 2:
@@ -126,6 +131,11 @@ def encode(target: pd.Series, problem: Problem) -> Array:
         return np.asarray(target, dtype=float)
     codes = {name: code for code, name in enumerate(problem.classes)}
     return np.array([codes[_class_name(value)] for value in target], dtype=np.int64)
+
+
+def _is_relevance(target: pd.Series) -> bool:
+    values = target.to_numpy(dtype=float)
+    return bool(np.all(np.mod(values, 1) == 0) and values.min() >= 0 and values.max() <= MAX_RELEVANCE)
 
 
 def _has_classes(target: pd.Series, column_type: str) -> bool:
