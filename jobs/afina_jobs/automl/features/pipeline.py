@@ -111,7 +111,7 @@ def _target_columns(target: Array, classes: int) -> Array:
     if classes:
         return np.asarray(target[:, None] == np.arange(min(classes, _MAX_TARGET_COLUMNS)), dtype=float)
     spread = float(target.std()) or 1.0
-    return ((target - target.mean()) / spread).reshape(-1, 1)
+    return np.asarray((target - target.mean()) / spread).reshape(-1, 1)
 
 
 def _joined(

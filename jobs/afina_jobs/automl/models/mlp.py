@@ -1,0 +1,132 @@
+"""A multilayer perceptron: torch fits it, numpy predicts, and what is kept is arrays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from afina_jobs.automl.models.base import Family, Order, Rows, floats, integers
+from afina_jobs.automl.problem import Array
+
+_MAX_EPOCHS = 200
+_PATIENCE = 15
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """Weights and biases of its layers, with ReLU between them."""
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    classes: int
+    middle: float
+    spread: float
+    """A numeric target was standardised by these."""
+    rounds: int | None = None
+
+    def predict(self, features: Array) -> Array:
+        """Probabilities, or numbers."""
+        found = features.astype(float)
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            found = (np.maximum(found, 0) if index else found) @ weight + bias
+        return softmax(found, axis=1) if self.classes else found[:, 0] * self.spread + self.middle
+
+    def save(self, file: Path) -> None:
+        """Write the arrays."""
+        layers: dict[str, Any] = {f"weight{index}": weight for index, weight in enumerate(self.weights)}
+        layers |= {f"bias{index}": bias for index, bias in enumerate(self.biases)}
+        np.savez(file, about=np.array([self.classes, self.middle, self.spread], dtype=float), **layers)
+
+
+def load(file: Path) -> Perceptron:
+    """Read the arrays."""
+    with np.load(file, allow_pickle=False) as state:
+        layers = range(sum(name.startswith("weight") for name in state))
+        classes, middle, spread = state["about"].tolist()
+        weights = tuple(state[f"weight{index}"] for index in layers)
+        return Perceptron(weights, tuple(state[f"bias{index}"] for index in layers), int(classes), middle, spread)
+
+
+def fit(order: Order) -> Perceptron:
+    """Descend until the early rows get no better, or for the given epochs."""
+    import torch  # not in every image
+
+    torch.manual_seed(order.seed)
+    torch.set_num_threads(order.threads)
+    numbers = not order.classes
+    middle = float(order.rows.target.mean()) if numbers else 0.0
+    spread = (float(order.rows.target.std()) or 1.0) if numbers else 1.0
+    network = _network(torch, order)
+    data = _tensors(torch, order.rows, middle, spread, numbers=numbers)
+    early = _tensors(torch, order.early, middle, spread, numbers=numbers) if order.early else None
+    state, epochs = _descend(torch, network, data, early, order)
+    network.load_state_dict(state)
+    linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+    weights = tuple(layer.weight.detach().numpy().T.astype(float) for layer in linear)
+    biases = tuple(layer.bias.detach().numpy().astype(float) for layer in linear)
+    return Perceptron(weights, biases, order.classes, middle, spread, epochs)
+
+
+def _network(torch: Any, order: Order) -> Any:
+    width, inputs = int(order.params["width"]), order.rows.features.shape[1]
+    layers = []
+    for _ in range(int(order.params["layers"])):
+        layers += [torch.nn.Linear(inputs, width), torch.nn.ReLU(), torch.nn.Dropout(float(order.params["dropout"]))]
+        inputs = width
+    return torch.nn.Sequential(*layers, torch.nn.Linear(inputs, order.classes or 1))
+
+
+def _tensors(torch: Any, rows: Rows, middle: float, spread: float, *, numbers: bool) -> tuple[Any, Any]:
+    target = (rows.target - middle) / spread if numbers else rows.target
+    kind = torch.float32 if numbers else torch.int64
+    return torch.as_tensor(rows.features, dtype=torch.float32), torch.as_tensor(target, dtype=kind)
+
+
+def _descend(torch: Any, network: Any, data: tuple[Any, Any], early: Any, order: Order) -> tuple[Any, int]:
+    """The best state, and after how many epochs it came."""
+    settings = {"lr": float(order.params["learning_rate"]), "weight_decay": float(order.params["weight_decay"])}
+    optimizer = torch.optim.AdamW(network.parameters(), **settings)
+    best, state, reached = np.inf, network.state_dict(), 0
+    for epoch in range(1, (order.rounds or _MAX_EPOCHS) + 1):
+        network.train()
+        for batch in torch.randperm(len(data[0])).split(_BATCH):
+            optimizer.zero_grad()
+            _loss(torch, network, data[0][batch], data[1][batch]).backward()
+            optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            loss = float(_loss(torch, network, *early)) if early else -epoch
+        if loss < best:
+            best, reached = loss, epoch
+            state = {name: value.clone() for name, value in network.state_dict().items()}
+        if epoch - reached >= _PATIENCE:
+            break
+    return state, reached
+
+
+def _loss(torch: Any, network: Any, features: Any, target: Any) -> Any:
+    found = network(features)
+    if target.dtype == torch.int64:
+        return torch.nn.functional.cross_entropy(found, target)
+    return torch.nn.functional.mse_loss(found[:, 0], target)
+
+
+FAMILY = Family(
+    name="MLP",
+    view="Scaled",
+    suffix=".npz",
+    space=(
+        floats("learning_rate", 1e-4, 1e-2, "Log"),
+        floats("weight_decay", 1e-6, 1e-1, "Log"),
+        floats("dropout", 0.0, 0.5),
+        integers("layers", 1, 4),
+        integers("width", 16, 512, "Log"),
+    ),
+    default={"learning_rate": 1e-3, "weight_decay": 1e-3, "dropout": 0.1, "layers": 2, "width": 128},
+    fit=fit,
+    load=load,
+    needs="torch",
+)
