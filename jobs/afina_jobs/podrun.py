@@ -66,6 +66,7 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
         if reporter:
             reporter.rest()
         artifacts = await thread(write_results, ledger.study, job, settings.study)
+        await thread(ledger.close)
         if mirror:
             await mirror.finish(Ending(found.succeeded, artifacts), _MLFLOW_SECONDS)
         if reporter:

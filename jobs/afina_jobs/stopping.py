@@ -43,7 +43,7 @@ def verdict(
         found = f"{objective.metric} {value_of(leader):.6g} of trial {leader.number}"
         return Verdict(Reason.TARGET_REACHED, f"{found} reaches the target {objective.target:.6g}")
     if counts.failed > budget.max_failed_trials:
-        why = f"{counts.failed} trials failed, more than budget.maxFailedTrials {budget.max_failed_trials}"
+        why = f"failed trials: {counts.failed}, more than budget.maxFailedTrials {budget.max_failed_trials}"
         return Verdict(Reason.TOO_MANY_FAILED_TRIALS, why + _failure(trials))
     spent = _spent(counts, budget, seconds, combinations)
     if spent is None or leader:

@@ -8,6 +8,7 @@ named like a module of the standard library cannot take that module's place befo
 import contextlib
 import importlib
 import json
+import operator
 import os
 import socket
 import sys
@@ -18,6 +19,7 @@ from typing import Any, TextIO
 Objective = Callable[[dict[str, Any], "Trial"], object]
 _MAX_TEXT = 1000
 _MAX_METRICS = 200
+_MAX_STEP = 2**31 - 1
 
 
 class Trial:
@@ -34,9 +36,10 @@ class Trial:
         Raises:
             TypeError, ValueError: the value is no number, or the step no whole number from 0.
         """
-        if isinstance(step, bool) or int(step) != step or step < 0:
-            raise ValueError(f"step must be a whole number from 0: got {step!r}")
-        _send(self._replies, {"step": int(step), "value": float(value)})
+        whole = operator.index(step)
+        if not 0 <= whole <= _MAX_STEP:
+            raise ValueError(f"step must be from 0 to {_MAX_STEP}: got {whole}")
+        _send(self._replies, {"step": whole, "value": float(value)})
 
 
 def main() -> None:

@@ -75,6 +75,7 @@ async def _search(job: TuningJob, folder: Path, source: Path, display: Display) 
     found = await make_engine(job, lambda: job.spec.budget, ledger, thread, env, place, listeners).run()
     display.say("drawing plots")
     artifacts = await thread(write_results, ledger.study, job, folder)
+    await thread(ledger.close)
     if mirror:
         await mirror.finish(Ending(found.succeeded, artifacts), _MLFLOW_SECONDS)
     return found

@@ -31,17 +31,12 @@ td {{ padding: 0 2rem 0 0 }} iframe {{ border: 0; width: 100%; height: 32rem }}
 """
 
 
-def write_plots(study: Study, objective: Objective, title: str, folder: Path) -> Path | None:
-    """Write the plots that can be drawn and the page of them all; the page, or None of a study without a value."""
-    trials = study.get_trials(deepcopy=False)
-    leader = next(iter(best(trials, objective)), None)
-    if leader is None:
-        return None
+def write_plots(study: Study, objective: Objective, title: str, folder: Path) -> None:
+    """Write the plots that can be drawn, and a page of them all. A trial must have succeeded."""
+    leader = best(study.get_trials(deepcopy=False), objective)[0]
     folder.mkdir(parents=True, exist_ok=True)
     drawn = [name for name, plot in _PLOTS.items() if _draw(plot, study, objective, folder / f"{name}.html")]
-    page = folder / "index.html"
-    page.write_text(_page(title, leader, objective, drawn))
-    return page
+    (folder / "index.html").write_text(_page(title, leader, objective, drawn))
 
 
 def _draw(plot: Callable[..., Figure], study: Study, objective: Objective, file: Path) -> bool:

@@ -8,18 +8,21 @@ from optuna import Study
 
 from afina_api.tuningjob import TuningJob
 from afina_jobs.results.table import write_table
+from afina_jobs.study.standing import count
 
 log = logging.getLogger(__name__)
 
 
 def write_results(study: Study, job: TuningJob, folder: Path) -> Sequence[Path]:
     """Write the plots and the table into a folder; what was written. A full volume is logged, not raised."""
-    from afina_jobs.results.plots import write_plots  # takes seconds to import
-
+    trials = study.get_trials(deepcopy=False)
     plots, table = folder / "plots", folder / "trials.csv"
     try:
-        write_table(study.get_trials(deepcopy=False), job.spec, table)
-        write_plots(study, job.spec.objectives[0], f"{job.metadata.namespace}/{job.metadata.name}", plots)
+        write_table(trials, job.spec, table)
+        if count(trials).succeeded:
+            from afina_jobs.results.plots import write_plots  # takes seconds to import
+
+            write_plots(study, job.spec.objectives[0], f"{job.metadata.namespace}/{job.metadata.name}", plots)
     except OSError as error:
         log.warning("the plots cannot be written: %s", error)
     return [path for path in (plots, table) if path.exists()]

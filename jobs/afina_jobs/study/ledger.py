@@ -65,6 +65,7 @@ class Ledger:
             ModuleNotFoundError: the algorithm needs a package that is not installed.
             StorageFullError: there is no room left.
         """
+        self._storage = storage
         self._space = {parameter.name: distribution(parameter) for parameter in job.spec.parameters}
         self._study = patiently(lambda: _open_study(storage, job))
         self.seed: int = self._study.user_attrs[_SEED]
@@ -159,6 +160,11 @@ class Ledger:
             attempts = running.trial.user_attrs[ATTEMPTS] - 1
             patiently(lambda running=running, attempts=attempts: running.trial.set_user_attr(ATTEMPTS, attempts))  # type: ignore[misc]
         self._running.clear()
+
+    def close(self) -> None:
+        """Let go of the database. All is in its one file then."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def seconds(self) -> float:
         """Seconds of search that the drivers of this study have recorded."""

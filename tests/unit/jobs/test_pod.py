@@ -1,0 +1,87 @@
+"""What matters in a pod: memory shared with the trials, being process 1, and secrets. Needs root."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from afina_jobs.process.memory import CGROUPS
+from afina_jobs.study.ledger import MESSAGE, REASON
+from support.searches import Driver, a_job, wait_for
+
+LIMIT = 400 * 2**20
+HOG = "blocks = [bytearray(2 ** 24) for _ in range(1000)]"
+ONE = "echo '{\"rmse\": 1}'"
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A cgroup with a limit on memory, of whichever version this machine has."""
+    old = (CGROUPS / "memory").is_dir()
+    folder = (CGROUPS / "memory" if old else CGROUPS) / f"afina-test-{os.getpid()}"
+    folder.mkdir()
+    (folder / ("memory.limit_in_bytes" if old else "memory.max")).write_text(str(LIMIT))
+    yield folder
+    wait_for(lambda: not (folder / "cgroup.procs").read_text())
+    folder.rmdir()
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        a_job(argv=["python3", "-c", HOG], failures=1, trials=2),
+        a_job(script=f'echo start; python3 -c "{HOG}"', failures=1, trials=2),
+        a_job(script=f'python3 -c "{HOG}" & wait $!', failures=1, trials=2),
+        a_job(python="train:objective", failures=1, trials=2),
+    ],
+    ids=["command", "child of a command", "child that was forked", "function"],
+)
+def test_survives_a_trial_that_uses_all_the_memory(job: dict[str, object], tmp_path: Path, cgroup: Path) -> None:
+    files = {"train.py": f"def objective(params, trial):\n    {HOG}\n"}
+    driver = Driver(tmp_path, job, files)
+    join = ["sh", "-c", f'echo $$ > {cgroup}/cgroup.procs; exec "$@"', "sh"]
+    assert driver.run(*join) == 10
+    trials = driver.trials()
+    assert [trial.state for trial in trials] == [TrialState.FAIL] * 2
+    assert [trial.user_attrs[REASON] for trial in trials] == ["OutOfMemory"] * 2
+    assert "raise trial.resources.memory" in trials[0].user_attrs[MESSAGE]
+
+
+def test_buries_the_dead_when_it_is_process_1(tmp_path: Path) -> None:
+    # Each trial leaves a child behind, which is killed with it and becomes a child of process 1.
+    script = f"sleep 1000 & [ $AFINA_TRIAL_NUMBER != 9 ] || ps -e -o state= > ../../states; {ONE}"
+    driver = Driver(tmp_path, a_job(script=script, trials=10))
+    assert driver.run("unshare", "--pid", "--fork", "--mount-proc", "--kill-child") == 0
+    # The last ones may still be dying when it looks.
+    assert (tmp_path / "states").read_text().count("Z") < 3
+
+
+def test_stops_as_process_1_even_while_it_starts(tmp_path: Path) -> None:
+    for seconds in (0.3, 0.6, 1.2, 2.4):
+        driver = Driver(tmp_path, a_job(script="sleep 1000"))
+        process = driver.start("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+        time.sleep(seconds)
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGTERM)
+        assert process.wait(20) == 143
+
+
+def test_keeps_its_secrets_from_the_trials(tmp_path: Path) -> None:
+    script = f"env > ../../env; cat /proc/$PPID/environ > ../../parent; {ONE}"
+    url = f"sqlite:///{tmp_path}/hidden.db"
+    env = {"AFINA_STORAGE_URL": url, "KUBERNETES_SERVICE_HOST": "10.0.0.1", "KEPT": "yes"}
+    own = {"env": [{"name": "OWN", "value": "1"}], "resources": {"cpu": "1500m"}}
+    job = a_job(script=script, trials=1, trial=own)
+    driver = Driver(tmp_path, job, env=env)
+    # Without capabilities root is a user like any other.
+    assert driver.run("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs") == 0
+    seen = (tmp_path / "env").read_text()
+    assert "hidden.db" not in seen
+    assert "KUBERNETES_" not in seen
+    assert (tmp_path / "parent").read_text() == ""
+    for line in ("KEPT=yes", "OWN=1", "OMP_NUM_THREADS=2", "AFINA_TRIAL_NUMBER=0"):
+        assert line in seen.splitlines()
