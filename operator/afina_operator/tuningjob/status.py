@@ -102,6 +102,6 @@ def record(
 
 
 def _says(job: Json, status: Json) -> bool:
-    recorded = dict(dig(job, "status") or {})
+    recorded = {key: dig(job, "status", key) for key in status}
     recorded["conditions"] = [condition(job, one["type"]) for one in status["conditions"]]
     return contains(recorded, status)
