@@ -13,6 +13,9 @@ from devcluster.console import run_logged, run_quiet, say
 from devcluster.images import BASE_RECIPE, BUSYBOX, Image, references
 from devcluster.paths import CHECKOUT, Paths
 
+_RECIPE_HASH = hashlib.sha256(" ".join(BASE_RECIPE).encode()).hexdigest()[:12]
+_BASE = f"localhost/afina-base:{_RECIPE_HASH}"
+_TOOLS = f"localhost/afina-tools:{_RECIPE_HASH}"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -53,12 +56,13 @@ class Builder:
         if image == BUSYBOX:
             self._build_busybox(reference)
             return
-        base = self._base()
-        tools = self._python_image("tools", f"localhost/afina-tools:{base.rpartition(':')[2]}", base, [])
+        if not self._exists(_BASE):
+            self._build_base()
+        self._build_python("tools", _TOOLS, [])
         # buildah mounts an empty stage when the stage itself came from its cache; an image of its own is never empty.
-        self._python_image(image.name, reference, base, ["--build-context", f"tools=docker-image://{tools}"])
+        self._build_python(image.name, reference, ["--build-context", f"tools=docker-image://{_TOOLS}"])
 
-    def _python_image(self, target: str, reference: str, base: str, extra: list[str]) -> str:
+    def _build_python(self, target: str, reference: str, extra: list[str]) -> None:
         containerfile = CHECKOUT / "dev" / "images" / "Containerfile"
         flags = [
             "--layers",
@@ -66,14 +70,13 @@ class Builder:
             f"--tag={reference}",
             f"--file={containerfile}",
             f"--ignorefile={containerfile}.dockerignore",
-            f"--build-arg=BASE_IMAGE={base}",
+            f"--build-arg=BASE_IMAGE={_BASE}",
             # This machine's authorities, for the build alone.
             f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro",
         ]
         if index := os.environ.get("PIP_INDEX_URL"):
             flags.append(f"--build-arg=PIP_INDEX_URL={index}")
         self._run(f"build {target}", ["build", *flags, *extra, str(CHECKOUT)])
-        return reference
 
     def _build_busybox(self, reference: str) -> None:
         context = self._folder / "busybox"
@@ -82,11 +85,7 @@ class Builder:
         containerfile = CHECKOUT / BUSYBOX.containerfile
         self._run("build busybox", ["build", f"--tag={reference}", f"--file={containerfile}", str(context)])
 
-    def _base(self) -> str:
-        """The reference of the base image, made when it is not there."""
-        reference = f"localhost/afina-base:{hashlib.sha256(' '.join(BASE_RECIPE).encode()).hexdigest()[:12]}"
-        if self._exists(reference):
-            return reference
+    def _build_base(self) -> None:
         context = self._folder / "base"
         shutil.rmtree(context, ignore_errors=True)
         context.mkdir()
@@ -94,9 +93,8 @@ class Builder:
             "mmdebstrap", [*BASE_RECIPE, str(context / "base.tar")], self._paths.logs / "base.log", env=self._env
         )
         (context / "Containerfile").write_text("FROM scratch\nADD base.tar /\n")
-        self._run("build base", ["build", f"--tag={reference}", str(context)])
+        self._run("build base", ["build", f"--tag={_BASE}", str(context)])
         shutil.rmtree(context)
-        return reference
 
     def _exists(self, reference: str) -> bool:
         argv = [*self._buildah, "inspect", "--type=image", reference]
@@ -104,10 +102,11 @@ class Builder:
 
     def _prune(self, current: set[str]) -> None:
         """Remove the images that the current ones replace, and the layers that nothing leads to any more."""
-        repositories = {reference.rpartition(":")[0] for reference in current}
+        kept = {*current, _BASE, _TOOLS}
+        repositories = {reference.rpartition(":")[0] for reference in kept}
         listed = json.loads(run_quiet([*self._buildah, "images", "--json"], env=self._env))
         names = {name for image in listed for name in image["names"] or []}
-        old = sorted(name for name in names - current if name.rpartition(":")[0] in repositories)
+        old = sorted(name for name in names - kept if name.rpartition(":")[0] in repositories)
         if old:
             run_quiet([*self._buildah, "rmi", *old], env=self._env)
         run_quiet([*self._buildah, "rmi", "--prune"], env=self._env)
