@@ -19,7 +19,7 @@ _FACTORS = {
 
 def parse(quantity: str) -> Decimal:
     """The number that a quantity stands for."""
-    number = quantity.rstrip("mkMGTi")
+    number = quantity.rstrip("mkKMGTi")
     return Decimal(number) * _FACTORS[quantity[len(number) :]]
 
 

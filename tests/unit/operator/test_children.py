@@ -1,0 +1,176 @@
+"""What the children of a TuningJob are."""
+
+import json
+from typing import Any
+
+import pytest
+
+from afina_api.tuningjob import TuningJob
+from afina_operator.resources import (
+    CONFIG_MAPS,
+    JOBS,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    VOLUME_CLAIMS,
+    Json,
+)
+from afina_operator.settings import Images, Settings
+from afina_operator.tuningjob.objects import child_name, children
+from afina_operator.tuningjob.schema import parse
+from support.specs import ACCEPTED, GOOD, changed
+
+SETTINGS = Settings(
+    images=Images("reg/runtime:1", "reg/torch:1", "Always"), mlflow_tracking_uri="http://mlflow.afina:5000"
+)
+
+
+def typed(changes: dict[str, Any] | None = None) -> TuningJob:
+    named = changed(GOOD, {"metadata.namespace": "lab", "metadata.uid": "u1"} | (changes or {}))
+    return parse(named, SETTINGS.images)
+
+
+def the_job(changes: dict[str, Any] | None = None, settings: Settings = SETTINGS) -> Json:
+    found: Json = children(typed(changes), settings)[JOBS]["spec"]
+    return found
+
+
+def the_pod(changes: dict[str, Any] | None = None) -> Json:
+    found: Json = the_job(changes)["template"]["spec"]
+    return found
+
+
+def the_container(changes: dict[str, Any] | None = None) -> Json:
+    found: Json = the_pod(changes)["containers"][0]
+    return found
+
+
+def environment(changes: dict[str, Any] | None = None) -> Json:
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in the_container(changes)["env"]}
+
+
+def test_the_job_comes_last_and_needs_what_comes_before() -> None:
+    kinds = [SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CONFIG_MAPS, VOLUME_CLAIMS, JOBS]
+    assert list(children(typed(), SETTINGS)) == kinds
+
+
+@pytest.mark.parametrize("changes", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_all_children_are_owned_named_and_labelled(changes: dict[str, Any]) -> None:
+    job = typed(changes)
+    for child in children(job, SETTINGS).values():
+        metadata = child["metadata"]
+        assert metadata["name"] == child_name(job.metadata.name)
+        assert len(metadata["name"]) <= 63
+        assert metadata["labels"]["afina.dev/tuningjob"] == job.metadata.name
+        assert metadata["labels"]["app.kubernetes.io/managed-by"] == "afina"
+        (owner,) = metadata["ownerReferences"]
+        assert owner["uid"] == "u1"
+        assert owner["controller"]
+
+
+def test_long_names_that_begin_alike_stay_apart() -> None:
+    first, second = child_name("a" * 63), child_name("a" * 62 + "b")
+    assert first != second
+    assert len(first) == len(second) == 63
+    assert child_name("a" * 60) == "tj-" + "a" * 60
+
+
+def test_the_driver_may_report_on_its_own_job_only() -> None:
+    found = children(typed(), SETTINGS)
+    assert found[ROLES]["rules"] == [
+        {"apiGroups": ["afina.dev"], "resources": ["tuningjobs"], "resourceNames": ["good"], "verbs": ["get"]},
+        {"apiGroups": ["afina.dev"], "resources": ["tuningjobs/status"], "resourceNames": ["good"], "verbs": ["patch"]},
+    ]
+    assert found[SERVICE_ACCOUNTS]["automountServiceAccountToken"] is False
+    assert the_pod()["automountServiceAccountToken"] is True
+
+
+@pytest.mark.parametrize("changes", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_every_pod_is_admitted_at_the_restricted_level(changes: dict[str, Any]) -> None:
+    pod = the_pod(changes)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    kinds = {key for volume in pod["volumes"] for key in volume} - {"name"}
+    assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "nodeName"} & pod.keys()
+
+
+def test_the_spec_is_a_file_and_mounted_as_a_directory() -> None:
+    content = json.loads(children(typed(), SETTINGS)[CONFIG_MAPS]["data"]["tuningjob.json"])
+    assert TuningJob.model_validate(content) == typed()
+    mounts = {one["name"]: one for one in the_container()["volumeMounts"]}
+    assert mounts["spec"] == {"name": "spec", "mountPath": "/etc/afina/spec", "readOnly": True}
+    assert environment()["AFINA_SPEC"] == "/etc/afina/spec/tuningjob.json"
+
+
+def test_a_driver_that_fails_for_good_is_not_started_again_and_a_stopped_one_is_no_failure() -> None:
+    job = the_job()
+    assert (job["backoffLimit"], job["podReplacementPolicy"]) == (10, "Failed")
+    rules = [(rule["action"], rule.get("onExitCodes", {}).get("values")) for rule in job["podFailurePolicy"]["rules"]]
+    assert rules == [("FailJob", [10]), ("Ignore", None), ("Ignore", [143])]
+
+
+def test_the_timeout_has_a_backstop() -> None:
+    assert "activeDeadlineSeconds" not in the_job()
+    assert the_job({"spec.budget.timeoutSeconds": 600})["activeDeadlineSeconds"] == 900
+
+
+def test_resources_are_those_of_the_trials_and_of_the_driver() -> None:
+    changes = {"spec.budget.parallelTrials": 3, "spec.trial.resources": {"cpu": "1.5", "memory": "1G", "gpu": 2}}
+    assert the_container(changes)["resources"] == {
+        "requests": {"cpu": "4600m", "memory": "3374Mi"},
+        "limits": {"memory": "3374Mi", "nvidia.com/gpu": "6"},
+    }
+    assert the_pod(changes)["tolerations"][0]["key"] == "nvidia.com/gpu"
+    assert "tolerations" not in the_pod()
+
+
+@pytest.mark.parametrize(
+    ("changes", "image"),
+    [
+        ({}, "reg/runtime:1"),
+        ({"spec.algorithm": {"name": "GP"}}, "reg/torch:1"),
+        ({"spec.algorithm": {"name": "GP"}, "spec.trial.image": "mine:2"}, "mine:2"),
+    ],
+)
+def test_the_spec_decides_the_image(changes: dict[str, Any], image: str) -> None:
+    assert the_container(changes)["image"] == image
+    assert the_container(changes)["imagePullPolicy"] == "Always"
+
+
+def test_only_what_is_asked_for_is_in_the_environment() -> None:
+    assert "AFINA_SOURCE" not in environment()
+    assert "AFINA_STORAGE_URL" not in environment()
+    assert environment()["MLFLOW_TRACKING_URI"] == "http://mlflow.afina:5000"
+    without = the_job(settings=Settings())["template"]["spec"]["containers"][0]["env"]
+    assert "MLFLOW_TRACKING_URI" not in [one["name"] for one in without]
+    mine = {"spec.trial.env": [{"name": "MINE", "value": "1"}]}
+    assert "MINE" not in environment(mine), "the driver gives it to the trials"
+
+
+def test_a_database_replaces_the_volume() -> None:
+    changes = {"spec.storage": {"databaseSecretRef": {"name": "db", "key": "dsn"}}}
+    assert VOLUME_CLAIMS not in children(typed(changes), SETTINGS)
+    assert environment(changes)["AFINA_STORAGE_URL"] == {"secretKeyRef": {"name": "db", "key": "dsn"}}
+    study = next(volume for volume in the_pod(changes)["volumes"] if volume["name"] == "study")
+    assert study == {"name": "study", "emptyDir": {}}
+
+
+def test_a_source_is_mounted_from_the_users_config_map() -> None:
+    changes = {"spec.trial.source": {"configMapRef": {"name": "my-code"}}}
+    assert environment(changes)["AFINA_SOURCE"] == "/etc/afina/source"
+    assert {"name": "source", "configMap": {"name": "my-code"}} in the_pod(changes)["volumes"]
+
+
+def test_the_volume_is_as_asked_for() -> None:
+    changes = {"spec.storage": {"volume": {"size": "5Gi", "storageClassName": "fast"}}}
+    spec = children(typed(changes), SETTINGS)[VOLUME_CLAIMS]["spec"]
+    assert spec["resources"]["requests"]["storage"] == "5Gi"
+    assert spec["storageClassName"] == "fast"
+    assert "storageClassName" not in children(typed(), SETTINGS)[VOLUME_CLAIMS]["spec"]
