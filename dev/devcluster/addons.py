@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from devcluster import kubectl
 from devcluster.configs import VOLUME_NAMESPACE
-from devcluster.console import DevClusterError, run_quiet
+from devcluster.console import DevClusterError
 from devcluster.network import NODE_NAME
 from devcluster.paths import Paths
 
@@ -53,37 +54,33 @@ def gpu_patch() -> dict[str, Any]:
     return {"status": {"capacity": amount, "allocatable": amount}}
 
 
-def apply(kubectl: Path, paths: Paths) -> None:
+def apply(binary: Path, paths: Paths) -> None:
     """Bring the objects and the node to what they should be; waits until the node is ready.
 
     Raises DevClusterError when it does not become ready.
     """
     objects = {"apiVersion": "v1", "kind": "List", "items": volume_objects()}
-    _kubectl(
-        kubectl, paths, "apply", "--server-side", "--field-manager=afina-dev", "-f", "-", stdin=json.dumps(objects)
+    kubectl.run(
+        binary, paths, "apply", "--server-side", "--field-manager=afina-dev", "-f", "-", stdin=json.dumps(objects)
     )
-    _wait_for_node(kubectl, paths)
+    _wait_for_node(binary, paths)
     patch = json.dumps(gpu_patch())
-    _kubectl(kubectl, paths, "patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", patch)
+    kubectl.run(binary, paths, "patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", patch)
 
 
-def node_is_ready(kubectl: Path, paths: Paths) -> bool:
+def node_is_ready(binary: Path, paths: Paths) -> bool:
     condition = '{.status.conditions[?(@.type=="Ready")].status}'
     try:
-        return _kubectl(kubectl, paths, "get", "node", NODE_NAME, "-o", f"jsonpath={condition}") == "True"
+        return kubectl.run(binary, paths, "get", "node", NODE_NAME, "-o", f"jsonpath={condition}") == "True"
     except DevClusterError:
         return False
 
 
-def _wait_for_node(kubectl: Path, paths: Paths) -> None:
+def _wait_for_node(binary: Path, paths: Paths) -> None:
     deadline = time.monotonic() + _NODE_READY_SECONDS
-    while not node_is_ready(kubectl, paths):
+    while not node_is_ready(binary, paths):
         if time.monotonic() > deadline:
             raise DevClusterError(
                 f"the node is not ready after {_NODE_READY_SECONDS} s: see {paths.logs / 'kubelet.log'}"
             )
         time.sleep(0.5)
-
-
-def _kubectl(kubectl: Path, paths: Paths, *arguments: str, stdin: str | None = None) -> str:
-    return run_quiet([str(kubectl), f"--kubeconfig={paths.kubeconfig}", *arguments], stdin=stdin)

@@ -31,9 +31,10 @@ class Builder:
         self._env = os.environ | own
         self._buildah = ("buildah", f"--root={self._folder / 'store'}", f"--runroot={self._folder / 'run'}")
 
-    def build(self, wanted: Collection[Image]) -> dict[str, str]:
+    def build(self, wanted: Collection[Image], used: Collection[str] = ()) -> dict[str, str]:
         """Build and push those images that the registry lacks; returns the references of all, by name.
 
+        Images that they replace are removed, except those in use.
         Raises DevClusterError with the end of the log when a build fails.
         """
         (self._folder / "tmp").mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,7 @@ class Builder:
             self._build(image, reference)
             self._run(f"push {image.name}", ["push", "--quiet", *self._tls(), reference, f"docker://{reference}"])
         if missing:
-            self._prune({all_references[image.name] for image in missing})
+            self._prune({all_references[image.name] for image in missing}, used)
         return {image.name: all_references[image.name] for image in wanted}
 
     def _is_pushed(self, reference: str) -> bool:
@@ -100,7 +101,7 @@ class Builder:
         argv = [*self._buildah, "inspect", "--type=image", reference]
         return subprocess.run(argv, env=self._env, capture_output=True, check=False).returncode == 0
 
-    def _prune(self, current: set[str]) -> None:
+    def _prune(self, current: set[str], used: Collection[str]) -> None:
         """Remove the images that the current ones replace, and the layers that nothing leads to any more."""
         kept = {*current, _BASE, _TOOLS}
         repositories = {reference.rpartition(":")[0] for reference in kept}
@@ -111,7 +112,7 @@ class Builder:
             run_quiet([*self._buildah, "rmi", *old], env=self._env)
         run_quiet([*self._buildah, "rmi", "--prune"], env=self._env)
         if self._registry == REGISTRY:
-            registry.prune(current, self._paths)
+            registry.prune(current, used, self._paths)
 
     def _run(self, what: str, arguments: list[str]) -> None:
         log = self._paths.logs / f"{what.replace(' ', '-')}.log"

@@ -82,11 +82,14 @@ def _tool_path(paths: Paths, options: argparse.Namespace) -> None:
 def _build_images(paths: Paths, *, torch: bool) -> dict[str, str]:
     host.prepare(paths)
     wanted = [image for image in images.IMAGES if torch or not image.on_request]
-    if not _is_foreign(paths):
-        processes.ensure([components.registry(paths)], paths)
-    built = Builder(paths, _registry(paths)).build(wanted)
-    if not _is_foreign(paths) and cluster.is_up(paths):
-        node_images.keep(built.values(), paths)
+    if _is_foreign(paths):
+        return Builder(paths, _registry(paths)).build(wanted)
+    processes.ensure([components.registry(paths)], paths)
+    if not cluster.is_up(paths):
+        return Builder(paths, REGISTRY).build(wanted)
+    used = node_images.in_use(tools.locate(["kubectl"], paths)["kubectl"], paths)
+    built = Builder(paths, REGISTRY).build(wanted, used)
+    node_images.keep(built.values(), used, paths)
     return built
 
 

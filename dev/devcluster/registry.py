@@ -19,16 +19,16 @@ def digest(reference: str) -> str | None:
     return headers["Docker-Content-Digest"] if status == http.HTTPStatus.OK else None
 
 
-def prune(current: Collection[str], paths: Paths) -> None:
-    """Remove the other tags of these images' repositories, and the layers that only they had."""
+def prune(current: Collection[str], used: Collection[str], paths: Paths) -> None:
+    """Remove the other tags of the current images' repositories unless used, and the layers that only they had."""
     removed = False
     for reference in current:
-        repository, _, tag = reference.removeprefix(f"{REGISTRY}/").rpartition(":")
-        kept = digest(reference)
+        repository = reference.removeprefix(f"{REGISTRY}/").rpartition(":")[0]
+        kept = {None, *map(digest, [reference, *used])}
         _, _, body = _ask("GET", f"/v2/{repository}/tags/list")
         for old in json.loads(body)["tags"]:
             # A removal takes every tag of the same content with it.
-            if old != tag and (found := digest(f"{REGISTRY}/{repository}:{old}")) not in (None, kept):
+            if (found := digest(f"{REGISTRY}/{repository}:{old}")) not in kept:
                 _ask("DELETE", f"/v2/{repository}/manifests/{found}")
                 removed = True
     if removed:

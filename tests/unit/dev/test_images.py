@@ -103,3 +103,8 @@ REPLACED = {
 @pytest.mark.parametrize(("stored", "used", "old"), REPLACED.values(), ids=REPLACED.keys())
 def test_a_new_image_replaces(stored: dict[str, str], used: set[str], old: list[str]) -> None:
     assert node_images.replaced(stored, {f"{R}/a:2"}, used) == old
+
+
+def test_an_image_that_an_operator_would_give_to_jobs_is_in_use() -> None:
+    deployment = f'{{"image": "{R}/afina-operator:1a", "env": [{{"name": "IMAGE", "value": "{R}/afina-runtime:2b"}}]}}'
+    assert node_images.named_in(deployment) == {f"{R}/afina-operator:1a", f"{R}/afina-runtime:2b"}
