@@ -49,9 +49,7 @@ async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> 
             Reason.INVALID_SPEC, f"{message}: run it in the image afina-runtime-torch, or pip install 'afina[torch]'"
         ) from error
     except SpecChangedError as error:
-        message = (
-            f"the study that is there was begun with another {error}; to start over, remove it or choose another place"
-        )
+        message = f"the study that is there was begun with another {error}; remove it, or choose another place"
         raise CannotBeginError(Reason.INVALID_SPEC, message) from error
     except ArithmeticError as error:
         message = f"spec.parameters: a step is too small for its range: {error}"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+EXIT_BAD_FILE = 2
 EXIT_CODES = """\b
 Exit codes:
     0  the search ended as it should
@@ -42,6 +43,16 @@ def run(context: click.Context, file: Path, name: str | None, output: Path | Non
     kept in the output folder: the same command goes on where it was, and with a larger budget.maxTrials it goes
     further.
     """
-    from afina_jobs.cli.laptop import run_file
+    from afina_jobs.specfile.load import load_job
+    from afina_jobs.specfile.yamllines import BadFileError
 
-    context.exit(run_file(file, name, output))
+    try:
+        loaded = load_job(file, name)
+    except BadFileError as error:
+        for problem in error.problems:
+            click.echo(f"{file}:{problem.line}: {problem}", err=True)
+        context.exit(EXIT_BAD_FILE)
+
+    from afina_jobs.cli.laptop import search
+
+    context.exit(search(loaded, output or Path("afina-runs") / loaded.job.metadata.name))

@@ -1,4 +1,4 @@
-"""`afina run`: a search on this machine, from the file to the summary."""
+"""`afina run`: a search on this machine, from the spec to the summary."""
 
 import asyncio
 import fcntl
@@ -20,8 +20,7 @@ from afina_jobs.process.environment import trial_environment
 from afina_jobs.results.write import write_results
 from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
 from afina_jobs.signals import until_signalled
-from afina_jobs.specfile.load import load_job
-from afina_jobs.specfile.yamllines import BadFileError
+from afina_jobs.specfile.load import LoadedJob
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.storage import sqlite_url
 from afina_jobs.study.thread import StudyThread
@@ -29,21 +28,13 @@ from afina_jobs.tracking.mirror import Ending, Mirror
 
 EXIT_ENDED = 0
 EXIT_FAILED = 1
-EXIT_BAD_FILE = 2
 EXIT_INTERRUPTED = 130
 
 _MLFLOW_SECONDS = 60.0
 
 
-def run_file(file: Path, name: str | None, output: Path | None) -> int:
-    """Search as a file says; the exit code."""
-    try:
-        loaded = load_job(file, name)
-    except BadFileError as error:
-        for problem in error.problems:
-            click.echo(f"{file}:{problem.line}: {problem}", err=True)
-        return EXIT_BAD_FILE
-    folder = output or Path("afina-runs") / loaded.job.metadata.name
+def search(loaded: LoadedJob, folder: Path) -> int:
+    """Search as a file says, and leave everything in a folder; the exit code."""
     with _alone(folder):
         source = _write_files(loaded.files, folder / "source")
         return _run(loaded.job, folder.resolve(), source.resolve(), Console(highlight=False, soft_wrap=True))

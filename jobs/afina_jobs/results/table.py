@@ -26,7 +26,7 @@ def write_table(trials: Sequence[FrozenTrial], spec: TuningJobSpec, file: Path) 
 
 def _rows(trials: Sequence[FrozenTrial], names: Sequence[str], others: Sequence[str]) -> Iterator[list[object]]:
     for trial in trials:
-        duration = trial.duration.total_seconds() if trial.duration else None
+        duration = None if trial.duration is None else trial.duration.total_seconds()
         metrics = trial.user_attrs.get(METRICS, {})
         yield [
             trial.number,
