@@ -86,10 +86,11 @@ def _suspended(own: Sequence[Json], running: bool) -> State:
 
 
 def _not_running(observed: Observed, child: Json, own: Sequence[Json], settings: Settings, now: datetime) -> State:
-    restarts = bool(dig(child, "status", "failed")) or any(map(pods.ended, own))
+    restarts = _has_run(observed, child, own)
     reason = Reason.RESTARTING if restarts else Reason.PENDING
     latest = own[-1] if own else None
-    if latest is None or pods.ended(latest):
+    # The container ends a moment before the pod's phase says so.
+    if latest is None or pods.ended(latest) or pods.end(latest):
         return _between_pods(observed, reason, own)
     trouble = pods.trouble(latest, observed.missing_source)
     if trouble is None:
@@ -99,6 +100,11 @@ def _not_running(observed: Observed, child: Json, own: Sequence[Json], settings:
     if not restarts and (trouble.hopeless or late):
         return failed(trouble.reason, trouble.message)
     return waits(reason, _join(trouble.message, observed.warning))
+
+
+def _has_run(observed: Observed, child: Json, own: Sequence[Json]) -> bool:
+    """Whether a driver has run. An evicted or deleted one leaves no trace but its report: the Job counts it not."""
+    return bool(dig(child, "status", "failed") or any(map(pods.ended, own)) or dig(observed.job, "status", "trials"))
 
 
 def _between_pods(observed: Observed, reason: Reason, own: Sequence[Json]) -> State:

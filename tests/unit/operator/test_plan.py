@@ -297,6 +297,18 @@ ON_THE_WAY = {
         ("cannot be pulled",),
         5.0,
     ),
+    "keep waiting for an image where an evicted driver left nothing but its report": Case(
+        Observed(
+            a_job(status=STARTED | {"trials": {"succeeded": 4}}),
+            its_children(a_job(), status={}),
+            (a_pod(state=waiting("ErrImagePull"), age=999),),
+        ),
+        "Emit ApplyStatus",
+        "Unknown",
+        Reason.RESTARTING,
+        ("cannot be pulled",),
+        5.0,
+    ),
     "say why the driver is started again": Case(
         with_job((a_pod("Failed", exited(137, reason="OOMKilled")),), {"failed": 1}),
         "Emit ApplyStatus",
@@ -307,6 +319,9 @@ ON_THE_WAY = {
     ),
     "not call a driver that has ended a restart": Case(
         with_job((a_pod("Succeeded", exited(0)),)), "ApplyStatus", "Unknown", Reason.RUNNING, ("has ended",)
+    ),
+    "not call a container that has ended, its pod not yet, one that starts": Case(
+        with_job((a_pod("Running", exited(0)),)), "ApplyStatus", "Unknown", Reason.RUNNING, ("has ended",)
     ),
     "suspend the Job, and wait for the driver to stop": Case(
         with_job((RUNNING,), changes={"spec.suspend": True}),
@@ -473,7 +488,7 @@ def written_status(found: Plan) -> Json:
 
 @pytest.mark.parametrize("case", ON_THE_WAY.values(), ids=ON_THE_WAY.keys())
 def test_what_is_said_is_not_said_again(case: Case) -> None:
-    status = written_status(plan(case.seen, SETTINGS, NOW))["status"]
+    status = case.seen.job.get("status", {}) | written_status(plan(case.seen, SETTINGS, NOW))["status"]
     told = replace(case.seen, job={**case.seen.job, "status": status})
     later = plan(told, SETTINGS, NOW + timedelta(seconds=1))
     assert not [write for write in later.writes if isinstance(write, Emit | ApplyStatus)]
