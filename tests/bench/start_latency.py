@@ -40,9 +40,9 @@ def tuning_job(name: str) -> dict[str, Any]:
 
 
 def plain_job(name: str, image: str) -> dict[str, Any]:
-    container = {"name": "main", "image": image, "command": ["sh", "-c", PRINT_TIME]}
+    container: dict[str, Any] = {"name": "main", "image": image, "command": ["sh", "-c", PRINT_TIME]}
     container["securityContext"] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    pod = {"restartPolicy": "Never", "containers": [container]}
+    pod: dict[str, Any] = {"restartPolicy": "Never", "containers": [container]}
     pod["securityContext"] = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
     return {
         "apiVersion": "batch/v1",

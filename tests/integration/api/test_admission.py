@@ -11,7 +11,7 @@ from support.specs import ACCEPTED, GOOD, REFUSED, Refused, changed
 
 pytestmark = pytest.mark.integration
 
-IMMUTABLE = {
+IMMUTABLE: dict[str, dict[str, Any]] = {
     "objectives": {"spec.objectives.0.goal": "Maximize"},
     "parameters": {"spec.parameters.1.int.max": 13},
     "algorithm": {"spec.algorithm": {"name": "Random"}},
