@@ -84,6 +84,7 @@ def _build_images(paths: Paths, *, torch: bool) -> dict[str, str]:
     wanted = [image for image in images.IMAGES if torch or not image.on_request]
     if _is_foreign(paths):
         return Builder(paths, _registry(paths)).build(wanted)
+    cluster.refuse_anothers(paths)
     processes.ensure([components.registry(paths)], paths)
     if not cluster.is_up(paths):
         return Builder(paths, REGISTRY).build(wanted)

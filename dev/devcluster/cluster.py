@@ -19,7 +19,7 @@ def up(paths: Paths, timeline: Timeline) -> None:
 
     Raises DevClusterError when something does not start, or a cluster of another cache is up.
     """
-    _refuse_anothers(paths)
+    refuse_anothers(paths)
     with timeline.phase("tools"):
         built = tools.build(components.TOOLS, paths)
     if not is_up(paths):
@@ -43,7 +43,7 @@ def down(paths: Paths) -> None:
 
     Raises DevClusterError when the cluster that is up belongs to another cache.
     """
-    _refuse_anothers(paths)
+    refuse_anothers(paths)
     if not paths.cluster.exists() and network.owner() is None:
         return
     processes.stop_all(paths)
@@ -62,6 +62,12 @@ def is_up(paths: Paths) -> bool:
     return any(processes.find(name, paths) for name in _CORE)
 
 
+def refuse_anothers(paths: Paths) -> None:
+    """Raise DevClusterError when the cluster of another cache is up: it has our ports and our bridge."""
+    if (owner := network.owner()) not in (None, paths.root):
+        raise DevClusterError(f"the cluster of {owner} is up: take it down first, with AFINA_CACHE={owner}")
+
+
 def status(paths: Paths) -> bool:
     """Print how each component is; True when all are healthy and the node is ready."""
     states = {component.name: _state(component, paths) for group in _components(paths) for component in group}
@@ -70,11 +76,6 @@ def status(paths: Paths) -> bool:
     for name, state in states.items():
         print(f"  {name:25} {state}")
     return all(state in ("healthy", "ready") for state in states.values())
-
-
-def _refuse_anothers(paths: Paths) -> None:
-    if (owner := network.owner()) not in (None, paths.root):
-        raise DevClusterError(f"the cluster of {owner} is up: take it down first, with AFINA_CACHE={owner}")
 
 
 def _components(paths: Paths) -> list[list[Component]]:
