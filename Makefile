@@ -45,7 +45,7 @@ images: ## Build and push the images
 
 # --- Code -------------------------------------------------------------------------------------------------------
 
-.PHONY: venv lock crds docs lint format unit integration e2e
+.PHONY: venv lock crds docs lint lint-chart format unit integration e2e
 venv: .venv/stamp ## Make the virtual environment (TORCH=1 adds torch, 5 GB)
 
 .venv/stamp: requirements/dev.txt requirements/uv.txt requirements/torch.txt pyproject.toml
@@ -74,6 +74,9 @@ lint: .venv/stamp ## Check style, types and imports
 	$(BIN)/ruff check -q
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+lint-chart: ## Check the chart
+	$$($(DEVCLUSTER) tools helm) lint charts/afina --strict --set image.registry=registry.example.com
 
 unit: .venv/stamp ## Tests without a cluster
 	$(PYTEST) tests/unit
