@@ -1,0 +1,1 @@
+"""Images with labels: decoded with care, measured, and told apart."""

@@ -1,0 +1,133 @@
+"""Reads the labels, and of their images only those that are good enough."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from afina_api.dataset import Column, Images
+from afina_api.reasons import DatasetReason, RejectReason
+from afina_jobs.dataset.errors import DatasetError, unreadable
+from afina_jobs.dataset.images.decode import RejectedImageError, decode
+from afina_jobs.dataset.images.duplicates import Duplicates
+from afina_jobs.dataset.images.quality import Quality, quality
+from afina_jobs.dataset.progress import Progress
+from afina_jobs.dataset.reading.base import Batch, Reject, RowReader
+from afina_jobs.dataset.reading.delimited import DelimitedReader
+from afina_jobs.dataset.sources.files import files_below, inside
+
+log = logging.getLogger(__name__)
+
+IMAGE_COLUMN = "image"
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An image that could be decoded."""
+
+    width: int
+    height: int
+    quality: Quality
+
+
+class ImageReader(RowReader):
+    """Rows are the labels' rows; the column with the file's name is called `image`.
+
+    Files without an image's suffix are no images and need no label.
+    """
+
+    declared = (Column(name=IMAGE_COLUMN, type="Text"),)
+
+    def __init__(self, folder: Path, name: str, images: Images) -> None:
+        """Read the labels and look at every image.
+
+        Raises:
+            DatasetError: there are no labels, or they do not name files.
+        """
+        labels = inside(folder, images.labels)
+        if labels is None or not labels.is_file():
+            message = f"{name} has no file {images.labels!r}: say images.labels"
+            raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, message)
+        self._folder, self._images, self._labels_file = folder, images, labels
+        self._labels = DelimitedReader(labels, f"{name}/{images.labels}", ",")
+        if images.file_column not in self._labels.columns:
+            there = ", ".join(self._labels.columns[:20])
+            raise unreadable(
+                f"{images.labels} has no column {images.file_column!r}, only {there}: say images.fileColumn"
+            )
+        if IMAGE_COLUMN in self._labels.columns and images.file_column != IMAGE_COLUMN:
+            raise unreadable(f"{images.labels} has a column 'image' besides {images.file_column!r}: rename it")
+        self.columns = [IMAGE_COLUMN if column == images.file_column else column for column in self._labels.columns]
+        self.missing_words = self._labels.missing_words
+        self.findings = self._labels.findings
+        self.measured: list[Measured] = []
+        self._left_out: dict[int, RejectedImageError] = {}
+        self._look()
+
+    def batches(self, reject: Reject) -> Iterator[Batch]:
+        named: set[Path] = {self._labels_file}
+        for batch in self._labels.batches(reject):
+            files = self._files(batch)
+            named.update(path for file in files if (path := self._path(file)))
+            left_out = [self._left_out.get(int(number)) for number in batch.numbers]
+            for number, file, error in zip(batch.numbers, files, left_out, strict=True):
+                if error:
+                    reject(int(number), error.reason, f"{file}: {error.detail}")
+            kept = np.array([error is None for error in left_out], np.bool_)
+            position = self.columns.index(IMAGE_COLUMN)
+            data = batch.data.set_column(position, self._images.file_column, pa.array(files, pa.string()))
+            data = data.rename_columns(self.columns).filter(pa.array(kept))
+            if len(data):
+                yield Batch(batch.numbers[kept], data)
+        for path in files_below(self._folder.resolve()):
+            if path not in named and path.suffix.lower() in _SUFFIXES:
+                name = str(path.relative_to(self._folder.resolve()))
+                reject(name, RejectReason.UNLABELLED, f"{name} is not in {self._images.labels}")
+
+    def _look(self) -> None:
+        seen: set[Path] = set()
+        duplicates, progress = Duplicates(), Progress("looking at images:")
+        for batch in self._labels.batches(lambda *_: None):
+            for number, file in zip(batch.numbers, self._files(batch), strict=True):
+                try:
+                    self._judge(file, seen, duplicates)
+                except RejectedImageError as error:
+                    self._left_out[int(number)] = error
+                progress.rows(int(number))
+
+    def _judge(self, file: str, seen: set[Path], duplicates: Duplicates) -> None:
+        path = self._path(file)
+        if path is None or not path.is_file():
+            raise RejectedImageError(RejectReason.MISSING_FILE, "there is no such file")
+        if path in seen:
+            raise RejectedImageError(RejectReason.DUPLICATE_IMAGE, "it is named in a row above")
+        seen.add(path)
+        image = decode(path, self._images.min_width, self._images.min_height)
+        found = quality(image)
+        self.measured.append(Measured(image.width, image.height, found))
+        if found.score < self._images.min_quality:
+            raise RejectedImageError(RejectReason.LOW_QUALITY, _scores(found, self._images.min_quality))
+        self._refuse_duplicate(file, image, duplicates)
+
+    def _refuse_duplicate(self, file: str, image: Image.Image, duplicates: Duplicates) -> None:
+        if self._images.reject_duplicates and (first := duplicates.first_like(file, image)):
+            raise RejectedImageError(RejectReason.DUPLICATE_IMAGE, f"it looks like {first}")
+
+    def _files(self, batch: Batch) -> list[str]:
+        return [file.strip() for file in batch.data.column(self._images.file_column).to_pylist()]
+
+    def _path(self, file: str) -> Path | None:
+        """Where an image lies, or None if that is no place within the folder."""
+        if not file or "\0" in file or len(file) > 1024 or ".." in Path(file).parts or Path(file).is_absolute():
+            return None
+        return inside(self._folder, file)
+
+
+def _scores(found: Quality, wanted: float) -> str:
+    parts = f"sharpness {found.sharpness:.2f}, exposure {found.exposure:.2f}, white balance {found.white_balance:.2f}"
+    return f"its quality is {found.score:.2f}, and {wanted:.2f} is the least: {parts}"

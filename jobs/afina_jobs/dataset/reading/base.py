@@ -1,0 +1,49 @@
+"""What every reader gives: batches of rows, each row with its number, and the rows that cannot be rows."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from afina_api.dataset import Column, Finding
+from afina_api.reasons import RejectReason
+
+Reject = Callable[[int | str, RejectReason, str], None]
+"""Called with a row's number or a file's name, why it is left out, and what exactly is wrong."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows."""
+
+    numbers: NDArray[np.int64]
+    """Their numbers in the file, counted from 1; a header and blank lines are no rows."""
+    data: pa.RecordBatch
+    """Their values: text as it was read, or, where the format has types, typed."""
+
+
+class RowReader(ABC):
+    """Reads one file again and again, in bounded memory.
+
+    Each pass yields the same rows in the same order. Every row of the file is either in a batch or rejected.
+    """
+
+    columns: list[str]
+    """Names of the columns. While the first pass of JSON Lines goes on, the list grows at its end."""
+    missing_words: frozenset[str]
+    """Texts that stand for a missing value, without the spaces around them."""
+    declared: tuple[Column, ...] = ()
+    """Columns whose type the format decides."""
+    findings: list[Finding]
+    """What people should know about how the file was read."""
+
+    @abstractmethod
+    def batches(self, reject: Reject) -> Iterator[Batch]:
+        """One pass over the rows.
+
+        Raises:
+            DatasetError: the file cannot be read on from here.
+        """

@@ -1,0 +1,1 @@
+"""Brings the source's bytes to this machine, one file a kind of source."""
