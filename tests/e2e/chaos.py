@@ -1,13 +1,19 @@
-"""Kills the driver's and the operator's pods at random moments of one job, without giving them time to say goodbye."""
+"""Kills the driver and the operator at random moments of one job.
 
+By turns a pod is deleted without a period of grace, which leaves its process two seconds, and its process is killed by
+the kernel, which leaves it none: the pod's memory is filled by smaller processes until the largest must go.
+"""
+
+import contextlib
 import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from e2e.jobs import ended_trials, job, pods, script, tuning_job
-from kube import NAMESPACE, Cluster, wait_until
+from kube import NAMESPACE, Cluster, KubeError, wait_until
 
 Json = dict[str, Any]
 
@@ -16,6 +22,10 @@ TRIALS = 80
 KILLS = 5
 _PATIENCE_SECONDS = 420
 """After its fifth death the Job controller starts the driver again after 160 s, by rule."""
+
+_FILL_MEMORY = "import os, time; [os.fork() for _ in range(4)]; filler = b'x' * ({} << 20); time.sleep(30)"
+_DRIVER_MIB, _OPERATOR_MIB = 48, 24
+"""Of one of the 16 fillers: less than the victim has, and together more than the pod may have."""
 
 _READ_STUDY = """\
 import json, sqlite3
@@ -44,11 +54,11 @@ class Chaos(threading.Thread):
     def run(self) -> None:
         """Kill by turns. While the Job controller waits before it starts the driver again, the operator is hit."""
         try:
-            for _ in range(KILLS):
+            for turn in range(KILLS):
                 self._wait_for_progress()
-                self._kill(self._driver(), self.namespace)
+                self._kill(turn, self._driver, self.namespace, _DRIVER_MIB)
                 time.sleep(self._random.uniform(0, 5))
-                self._kill(self._operator(), NAMESPACE)
+                self._kill(turn, self._operator, NAMESPACE, _OPERATOR_MIB)
         except BaseException as error:
             self.error = error
 
@@ -60,17 +70,41 @@ class Chaos(threading.Thread):
     def _ended(self) -> int:
         return ended_trials(job(self._cluster, self.namespace, NAME))
 
-    def _driver(self) -> str:
-        running = [pod for pod in pods(self._cluster, self.namespace, NAME) if pod["status"]["phase"] == "Running"]
-        return str(running[0]["metadata"]["name"])
+    def _driver(self) -> list[Json]:
+        return pods(self._cluster, self.namespace, NAME)
 
-    def _operator(self) -> str:
-        found = self._cluster.items("pods", NAMESPACE, "app.kubernetes.io/component=operator")
-        return str(self._random.choice(found)["metadata"]["name"])
+    def _operator(self) -> list[Json]:
+        return self._cluster.items("pods", NAMESPACE, "app.kubernetes.io/component=operator")
 
-    def _kill(self, pod: str, namespace: str) -> None:
-        self._cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", namespace=namespace)
+    def _kill(self, turn: int, find: Callable[[], list[Json]], namespace: str, mebibytes: int) -> None:
+        pod = wait_until(lambda: _running(find()), f"a running pod in {namespace}", _PATIENCE_SECONDS)
         self.killed.append(pod)
+        if turn % 2:
+            self._cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", namespace=namespace)
+            return
+        fill = ["python3", "-c", _FILL_MEMORY.format(mebibytes)]
+        with contextlib.suppress(KubeError):  # its connection dies too
+            self._cluster.kubectl("exec", pod, "--", *fill, namespace=namespace)
+        wait_until(lambda: pod in map(_name, filter(_was_killed, find())), f"{pod} out of memory", _PATIENCE_SECONDS)
+
+
+def _name(pod: Json) -> str:
+    return str(pod["metadata"]["name"])
+
+
+def _running(found: list[Json]) -> str:
+    """The name of a pod that runs; empty if none does."""
+    return next((_name(pod) for pod in found if "running" in _container(pod).get("state", {})), "")
+
+
+def _was_killed(pod: Json) -> bool:
+    states = [_container(pod).get(when, {}).get("terminated", {}) for when in ("state", "lastState")]
+    return any(state.get("reason") == "OOMKilled" for state in states)
+
+
+def _container(pod: Json) -> Json:
+    """The status of its only container."""
+    return next(iter(pod["status"].get("containerStatuses", [])), {})
 
 
 def read_study(cluster: Cluster, namespace: str) -> list[tuple[int, str, int]]:

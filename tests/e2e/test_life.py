@@ -31,7 +31,7 @@ ENDLESS = script("sleep 1000000")
 UNPLACEABLE = {**script(LOSS_IS_X), "resources": {"cpu": "50m", "memory": "64Mi", "gpu": 64}}
 
 JOBS: dict[str, Json] = {
-    "pausing": tuning_job("pausing", SLOW, budget={"maxTrials": 8}),
+    "pausing": tuning_job("pausing", SLOW, budget={"maxTrials": 60, "parallelTrials": 2}),
     "growing": tuning_job("growing", SLOW, budget={"maxTrials": 100}),
     "passing": tuning_job("passing", script(LOSS_IS_X), ttlSecondsAfterFinished=1),
     "long": tuning_job(LONG_NAME, script(LOSS_IS_X)),
@@ -67,12 +67,12 @@ def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
     paused = wait_for_condition(afina, namespace, "pausing", "Suspended")
     assert pods(afina, namespace, "pausing") == []
     assert counts(paused)["running"] == 0
-    assert 2 <= counts(paused)["succeeded"] < 8
+    assert 2 <= counts(paused)["succeeded"] < 60
     assert succeeded(paused)["reason"] == "Suspended"
     _patch_spec(afina, namespace, "pausing", {"suspend": False})
     ended = wait_ended(afina, namespace, "pausing")
     assert succeeded(ended)["reason"] == "MaxTrialsReached"
-    assert counts(ended) == {"total": 8, "running": 0, "succeeded": 8, "failed": 0, "pruned": 0}
+    assert counts(ended) == {"total": 60, "running": 0, "succeeded": 60, "failed": 0, "pruned": 0}
     assert condition(ended, "Suspended")["status"] == "False"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from e2e.chaos import KILLS, NAME, TRIALS, Chaos, read_study
-from e2e.jobs import counts, job, succeeded, wait_ended
+from e2e.jobs import children, counts, succeeded, wait_ended
 from kube import Cluster
 from tracking import forwarded_mlflow
 
@@ -37,9 +37,9 @@ def test_mlflow_has_every_trial_once(over: Chaos, afina: Cluster) -> None:
     assert [run["info"]["status"] for run in runs] == ["FINISHED"] * TRIALS
 
 
-def test_every_death_was_counted(over: Chaos, afina: Cluster) -> None:
-    wait_ended(afina, over.namespace, NAME)
-    child = afina.get("job", f"tj-{NAME}", over.namespace)
-    assert child
-    assert child["status"]["failed"] == KILLS
-    assert job(afina, over.namespace, NAME)["metadata"].get("finalizers", []) == []
+def test_nothing_is_left_to_repair(over: Chaos, afina: Cluster) -> None:
+    found = wait_ended(afina, over.namespace, NAME)
+    assert "finalizers" not in found["metadata"]
+    kinds = [child.partition("/")[0] for child in children(afina, over.namespace, NAME)]
+    made_once = [kind for kind in kinds if kind != "Pod"]
+    assert made_once == ["ConfigMap", "Job", "PersistentVolumeClaim", "Role", "RoleBinding", "ServiceAccount"]
