@@ -24,7 +24,6 @@ _TIMEOUT_SECONDS = 5.0
 _GONE = (404, 409)
 """There is no such object any more, or another of the same name: then the uid in the patch is refused."""
 
-_TuningJob = create_namespaced_resource(GROUP, VERSION, "TuningJob", "tuningjobs")
 MakeStatus = Callable[[Sequence[FrozenTrial], bool], dict[str, Any]]
 """The status of these trials; the flag says whether the search is at rest."""
 
@@ -32,7 +31,9 @@ MakeStatus = Callable[[Sequence[FrozenTrial], bool], dict[str, Any]]
 class Reporter:
     """Keeps the status of one object up to date: one write at a time, at most one a second, the latest state only."""
 
-    def __init__(self, metadata: Metadata, make_status: MakeStatus) -> None:
+    def __init__(self, metadata: Metadata, make_status: MakeStatus, kind: str = "TuningJob") -> None:
+        self._kind = kind
+        self._resource = create_namespaced_resource(GROUP, VERSION, kind, f"{kind.lower()}s")
         self._client = AsyncClient(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
         self._metadata = metadata
         self._make_status = make_status
@@ -92,7 +93,7 @@ class Reporter:
             await self._apply(status)
         except ApiError as error:
             self._gone = error.status.code in _GONE
-            log.warning("the status was refused%s: %s", ": the TuningJob is gone" if self._gone else "", error)
+            log.warning("the status was refused%s: %s", ": the object is gone" if self._gone else "", error)
             return self._gone
         except httpx2.HTTPError as error:
             log.warning("the API server did not take the status, trying again: %r", error)
@@ -103,7 +104,7 @@ class Reporter:
     async def _apply(self, status: dict[str, Any]) -> None:
         name, namespace = self._metadata.name, self._metadata.namespace
         metadata = {"name": name, "namespace": namespace, "uid": self._metadata.uid}
-        patch = {"apiVersion": API_VERSION, "kind": "TuningJob", "metadata": metadata, "status": status}
+        patch = {"apiVersion": API_VERSION, "kind": self._kind, "metadata": metadata, "status": status}
         await self._client.apply(
-            _TuningJob.Status.from_dict(patch), name, namespace=namespace, field_manager=FIELD_MANAGER, force=True
+            self._resource.Status.from_dict(patch), name, namespace=namespace, field_manager=FIELD_MANAGER, force=True
         )

@@ -68,7 +68,8 @@ class Family:
     """Tried first."""
     fit: Callable[[Order], Model]
     load: Callable[[Path], Model]
-    tasks: tuple[str, ...] = ("Classification", "Regression", "Ranking")
+    stops_early: bool = False
+    """Whether it is fitted in rounds, until rows that are kept apart get no better."""
     needs: str | None = None
     """A package that not every image has."""
 

@@ -130,7 +130,7 @@ def _arrays(estimator: Any, classes: int) -> Forest:
 
 
 def _doubted(probabilities: Array) -> Array:
-    return probabilities * (1 - DOUBT) + DOUBT / probabilities.shape[1]
+    return np.asarray(probabilities * (1 - DOUBT) + DOUBT / probabilities.shape[1])
 
 
 def _children(parts: list[Array], roots: Array) -> Array:

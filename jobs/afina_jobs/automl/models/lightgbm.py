@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 
 from afina_jobs.automl.models.base import Family, Order, Rows, both, floats, integers
 from afina_jobs.automl.problem import Array
+
+if TYPE_CHECKING:
+    import lightgbm  # slow to import; a library that is broken breaks no other family
 
 MAX_ROUNDS = 2000
 _PATIENCE = 40
@@ -20,7 +22,7 @@ _BY_METRIC = {"MAE": "l1", "MAPE": "mape", "NDCG": "lambdarank"}
 class Boosted:
     """A booster."""
 
-    booster: lightgbm.Booster
+    booster: "lightgbm.Booster"
     classes: int
     threads: int
     rounds: int | None = None
@@ -31,6 +33,10 @@ class Boosted:
         numbers = np.asarray(found, dtype=float)
         return both(numbers) if self.classes == 2 else numbers
 
+    def contributions(self, features: Array) -> Array:
+        """TreeSHAP of each feature, and the expectation last; of several classes one set after the other."""
+        return np.asarray(self.booster.predict(features, pred_contrib=True, num_threads=self.threads))
+
     def save(self, file: Path) -> None:
         """Write the booster."""
         self.booster.save_model(file, num_iteration=self.rounds)
@@ -38,6 +44,8 @@ class Boosted:
 
 def load(file: Path) -> Boosted:
     """Read a booster; it predicts in one thread."""
+    import lightgbm
+
     booster = lightgbm.Booster(model_file=file)
     binary = file.read_text().partition("objective=")[2].startswith("binary")
     return Boosted(booster, 2 if binary else 0, 1)
@@ -45,6 +53,8 @@ def load(file: Path) -> Boosted:
 
 def fit(order: Order) -> Boosted:
     """Boost until the early rows get no better, or for the given rounds."""
+    import lightgbm
+
     settings = {
         **order.params,
         "subsample_freq": 1,
@@ -55,7 +65,7 @@ def fit(order: Order) -> Boosted:
         "verbosity": -1,
         **_objective(order),
     }
-    data = _dataset(order.rows)
+    data = lightgbm.Dataset(**_parts(order.rows))
     early = [data.create_valid(**_parts(order.early))] if order.early else []
     stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if early else []
     booster = lightgbm.train(settings, data, order.rounds or MAX_ROUNDS, valid_sets=early, callbacks=stop)
@@ -69,10 +79,6 @@ def _objective(order: Order) -> dict[str, str | int]:
     if order.classes == 2:
         return {"objective": "binary"}
     return {"objective": _BY_METRIC.get(order.metric, "l2")}
-
-
-def _dataset(rows: Rows) -> lightgbm.Dataset:
-    return lightgbm.Dataset(**_parts(rows))
 
 
 def _parts(rows: Rows) -> dict[str, Any]:
@@ -104,4 +110,5 @@ FAMILY = Family(
     },
     fit=fit,
     load=load,
+    stops_early=True,
 )

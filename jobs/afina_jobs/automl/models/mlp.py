@@ -128,5 +128,6 @@ FAMILY = Family(
     default={"learning_rate": 1e-3, "weight_decay": 1e-3, "dropout": 0.1, "layers": 2, "width": 128},
     fit=fit,
     load=load,
+    stops_early=True,
     needs="torch",
 )

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xgboost
 
 from afina_jobs.automl.models.base import Family, Order, Rows, both, floats, integers
 from afina_jobs.automl.problem import Array
+
+if TYPE_CHECKING:
+    import xgboost  # slow to import; a library that is broken breaks no other family
 
 MAX_ROUNDS = 2000
 _PATIENCE = 40
@@ -18,7 +21,7 @@ _BY_METRIC = {"MAE": "reg:absoluteerror", "MAPE": "reg:absoluteerror", "NDCG": "
 class Boosted:
     """A booster."""
 
-    booster: xgboost.Booster
+    booster: "xgboost.Booster"
     classes: int
     rounds: int | None = None
 
@@ -28,6 +31,12 @@ class Boosted:
         found = np.asarray(self.booster.inplace_predict(features, iteration_range=wanted), dtype=float)
         return both(found) if self.classes == 2 else found
 
+    def contributions(self, features: Array) -> Array:
+        """TreeSHAP of each feature, and the expectation last; of several classes one set after the other."""
+        import xgboost
+
+        return np.asarray(self.booster.predict(xgboost.DMatrix(features), pred_contribs=True))
+
     def save(self, file: Path) -> None:
         """Write the booster."""
         self.booster[: self.rounds].save_model(file)
@@ -35,12 +44,16 @@ class Boosted:
 
 def load(file: Path) -> Boosted:
     """Read a booster; it predicts in one thread."""
+    import xgboost
+
     booster = xgboost.Booster({"nthread": 1}, model_file=file)
     return Boosted(booster, 2 if '"binary:logistic"' in booster.save_config() else 0)
 
 
 def fit(order: Order) -> Boosted:
     """Boost until the early rows get no better, or for the given rounds."""
+    import xgboost
+
     settings = {
         **order.params,
         "tree_method": "hist",
@@ -70,7 +83,9 @@ def _objective(order: Order) -> dict[str, str | int]:
     return {"objective": _BY_METRIC.get(order.metric, "reg:squarederror")}
 
 
-def _matrix(rows: Rows, threads: int) -> xgboost.DMatrix:
+def _matrix(rows: Rows, threads: int) -> "xgboost.DMatrix":
+    import xgboost
+
     return xgboost.DMatrix(rows.features, rows.target, qid=rows.groups, nthread=threads)
 
 
@@ -98,4 +113,5 @@ FAMILY = Family(
     },
     fit=fit,
     load=load,
+    stops_early=True,
 )

@@ -1,0 +1,71 @@
+"""Whether a model may become champion. Decides from predictions of the same holdout; knows no registry."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from afina_api.automljob import Promotion
+from afina_jobs.automl.metrics import GREATER_IS_BETTER, loss, score
+from afina_jobs.automl.problem import Array
+
+RESAMPLES = 1000
+_MAX_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """The decision, and why."""
+
+    champion: bool
+    message: str
+
+
+def decide(promotion: Promotion | None, scores: Mapping[str, float], p_value: float | None) -> Promoted:
+    """Whether the model becomes champion.
+
+    Args:
+        promotion: of the spec.
+        scores: of the model on the holdout.
+        p_value: of the test against the present champion; None where there is none.
+    """
+    if promotion is None:
+        return Promoted(champion=False, message="spec.promotion is unset")
+    for wanted in promotion.thresholds:
+        reached = scores.get(wanted.metric)
+        if reached is None or loss(wanted.metric, reached) > loss(wanted.metric, wanted.value):
+            side = "at least" if GREATER_IS_BETTER[wanted.metric] else "at most"
+            return Promoted(False, f"{wanted.metric} is {reached}, and should be {side} {wanted.value:g}")
+    if p_value is None:
+        return Promoted(True, "it keeps the thresholds, and there is no champion yet")
+    verdict = f"the test against the present champion has p {p_value:.4f} (alpha {promotion.alpha:g})"
+    return Promoted(p_value <= promotion.alpha, verdict)
+
+
+def paired_bootstrap(
+    metric: str, target: Array, challenger: Array, champion: Array, groups: Array | None, seed: int
+) -> float:
+    """One-sided p-value of "the challenger is not better", by the paired bootstrap.
+
+    After Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 16.
+    Rows of the holdout are drawn with replacement (ranking: whole queries), both models are scored on the same draw,
+    and it is counted how often the challenger is not better. It works for every metric, AUC and F1 too, which are no
+    means over rows. (count + 1) / (draws + 1), so that it is never 0.
+    """
+    rng = np.random.default_rng(seed)
+    units = _units(len(target), groups)
+    worse = 0
+    for _ in range(RESAMPLES):
+        drawn = [units[index] for index in rng.integers(0, len(units), len(units))]
+        rows = np.concatenate(drawn)
+        queries = None if groups is None else np.repeat(np.arange(len(drawn)), [len(unit) for unit in drawn])
+        ours = loss(metric, score(metric, target[rows], challenger[rows], queries))
+        theirs = loss(metric, score(metric, target[rows], champion[rows], queries))
+        worse += ours >= theirs
+    return (worse + 1) / (RESAMPLES + 1)
+
+
+def _units(rows: int, groups: Array | None) -> Sequence[Array]:
+    if groups is None:
+        return list(np.arange(min(rows, _MAX_ROWS)).reshape(-1, 1))
+    return [np.flatnonzero(groups == query) for query in np.unique(groups)]

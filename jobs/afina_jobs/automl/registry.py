@@ -1,0 +1,193 @@
+"""The registered model in MLflow: its files with their digest, aliases, and the contest with the present champion.
+
+Every step looks first at what is there, so that a driver that comes after a death registers no second version.
+"""
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Param
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, infer_signature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+from afina_api.automljob import AutoMLJob, RegisteredModel
+from afina_api.base import Tracking
+from afina_jobs.automl.champion import decide, paired_bootstrap
+from afina_jobs.automl.choosing import Chosen
+from afina_jobs.automl.data import Data
+from afina_jobs.automl.exported import Predictor
+from afina_jobs.automl.problem import Table
+
+log = logging.getLogger(__name__)
+
+CANDIDATE, CHAMPION = "candidate", "champion"
+DIGEST_TAG, DATASET_TAG, UID_TAG, PROMOTION_TAG = "afina.digest", "afina.dataset", "afina.uid", "afina.promotion"
+FILES = "afina"
+"""Folder of the exported files within the model's artifacts; the digest is of it alone."""
+_MODEL = "model"
+_FLAVOR = "afina"
+_SIGNATURE_ROWS = 100
+_MISSING = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a job has made."""
+
+    data: Data
+    table: Table
+    chosen: Chosen
+    scores: Mapping[str, float]
+    predicted: Any
+    """Of the holdout, by the chosen model."""
+
+
+class Registry:
+    """MLflow, as one job uses it. Every method may be repeated."""
+
+    def __init__(self, job: AutoMLJob) -> None:
+        """Find the job's run, or begin it.
+
+        Raises:
+            MlflowException: the server did not answer, or refused. So do all other methods.
+        """
+        self._client = MlflowClient()
+        self._job = job
+        self._identity = job.metadata.uid or f"{job.metadata.namespace}/{job.metadata.name}"
+        experiment = self._experiment(f"{job.metadata.namespace}/{job.metadata.name}")
+        self.tracking = Tracking(experiment_id=experiment, run_id=self._run(experiment))
+
+    def log(self, product: Product, files: Sequence[Path]) -> None:
+        """Write the scores, the report and the model into the job's run."""
+        run = self.tracking.run_id
+        spec, problem = self._job.spec, product.data.settled.problem
+        params = {"task": problem.task, "metric": problem.metric, "target": spec.target, "seed": str(spec.seed)}
+        params |= {"model": product.chosen.candidate.recipe.name, "dataset": product.data.settled.digest}
+        self._client.log_batch(run, params=[Param(name, value) for name, value in params.items()])
+        for name, value in product.scores.items():
+            self._client.log_metric(run, name, value)
+        self._client.log_metric(run, f"cv_{problem.metric}", product.chosen.candidate.score)
+        for file in files:
+            self._client.log_artifact(run, str(file))
+        with tempfile.TemporaryDirectory() as folder:
+            self._client.log_artifacts(run, str(self._package(product, Path(folder))), _MODEL)
+        self._client.set_terminated(run)
+
+    def _package(self, product: Product, folder: Path) -> Path:
+        """The exported files, what a server must know of them, and what the training rows were like."""
+        shutil.copytree(product.chosen.folder, folder / FILES)
+        (folder / "training.json").write_text(json.dumps(product.table.statistics))
+        rows = product.data.frame.iloc[product.data.splits.holdout[:_SIGNATURE_ROWS]]
+        seen = _plain(rows[list(product.chosen.predictor.pipeline.types)])
+        said = product.chosen.predictor.values(rows)
+        model = Model(run_id=self.tracking.run_id, artifact_path=_MODEL, signature=infer_signature(seen, said))
+        model.add_flavor(_FLAVOR, files=FILES, digest=product.chosen.digest, training="training.json")
+        model.save(str(folder / "MLmodel"))
+        return folder
+
+    def register(self, name: str, product: Product) -> RegisteredModel:
+        """Make the model a version of the registered model, `candidate`, and `champion` if it has earned it."""
+        if not self._exists(lambda: self._client.get_registered_model(name)):
+            self._client.create_registered_model(name)
+        version = self._version(name, product)
+        self._client.set_registered_model_alias(name, CANDIDATE, version.version)
+        aliases = [CANDIDATE]
+        present = self._champion(name)
+        if present is not None and present.version == version.version:
+            return self._registered(name, version, product, [CANDIDATE, CHAMPION])
+        promoted = decide(self._job.spec.promotion, product.scores, self._p_value(present, product))
+        self._client.set_model_version_tag(name, version.version, PROMOTION_TAG, promoted.message)
+        log.info("champion: %s: %s", "yes" if promoted.champion else "no", promoted.message)
+        if promoted.champion:
+            self._client.set_registered_model_alias(name, CHAMPION, version.version)
+            aliases.append(CHAMPION)
+        return self._registered(name, version, product, aliases)
+
+    def _registered(self, name: str, version: ModelVersion, product: Product, aliases: list[str]) -> RegisteredModel:
+        return RegisteredModel(name=name, version=str(version.version), digest=product.chosen.digest, aliases=aliases)
+
+    def _version(self, name: str, product: Product) -> ModelVersion:
+        for known in self._client.search_model_versions(f"name = '{name}'"):
+            if known.run_id == self.tracking.run_id and known.tags.get(DIGEST_TAG) == product.chosen.digest:
+                return known
+        tags = {
+            DIGEST_TAG: product.chosen.digest,
+            DATASET_TAG: product.data.settled.digest,
+            UID_TAG: self._identity,
+        }
+        run = self._client.get_run(self.tracking.run_id)
+        return self._client.create_model_version(name, f"{run.info.artifact_uri}/{_MODEL}", run.info.run_id, tags=tags)
+
+    def _champion(self, name: str) -> ModelVersion | None:
+        found: list[ModelVersion] = []
+        self._exists(lambda: found.append(self._client.get_model_version_by_alias(name, CHAMPION)))
+        return found[0] if found else None
+
+    def _p_value(self, present: ModelVersion | None, product: Product) -> float | None:
+        """Of the test against the champion on our holdout; 1 where it cannot be read any more, so that it stays."""
+        if present is None or self._job.spec.promotion is None:
+            return None
+        data = product.data
+        rows = data.splits.holdout
+        try:
+            champion = load_version(present).values(data.frame.iloc[rows])
+        except Exception as error:  # it may be of another kind altogether
+            log.warning("the champion, version %s, cannot be compared: %s", present.version, error)
+            return 1.0
+        if champion.shape != product.predicted.shape:
+            log.warning("the champion, version %s, predicts other classes", present.version)
+            return 1.0
+        groups = None if data.groups is None else data.groups[rows]
+        metric = data.settled.problem.metric
+        return paired_bootstrap(metric, data.target[rows], product.predicted, champion, groups, data.settled.seed)
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            return str(self._client.create_experiment(name))
+        if found.lifecycle_stage != "active":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _run(self, experiment: str) -> str:
+        for known in self._client.search_runs([experiment], f"tags.`{UID_TAG}` = '{self._identity}'"):
+            return str(known.info.run_id)
+        run = self._client.create_run(experiment, tags={UID_TAG: self._identity}, run_name=self._job.metadata.name)
+        return str(run.info.run_id)
+
+    @staticmethod
+    def _exists(look: Callable[[], object]) -> bool:
+        try:
+            look()
+        except MlflowException as error:
+            if error.error_code == _MISSING or "not found" in str(error):
+                return False
+            raise
+        return True
+
+
+def load_version(version: ModelVersion) -> Predictor:
+    """A registered version, read back.
+
+    Raises:
+        DigestError: its files are not those that were registered.
+    """
+    folder = Path(download_artifacts(artifact_uri=version.source))
+    return Predictor.load(folder / FILES, version.tags[DIGEST_TAG])
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Whole numbers as floats: any column may be missing when the model serves."""
+    whole = frame.select_dtypes(["integer", "boolean"]).columns
+    return frame.astype(dict.fromkeys(whole, float))
