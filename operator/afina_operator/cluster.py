@@ -28,6 +28,7 @@ from afina_operator.resources import Json, Ref, Resource, ref
 FIELD_MANAGER = "afina-operator"
 TIMEOUT_SECONDS = 5.0
 """A request takes no longer. A write that was sent while the lease held ends before another operator can hold it."""
+_NO_SUCH_KIND = b"404 page not found"
 _METADATA_ONLY = "application/json;as={};g=meta.k8s.io;v=v1"
 
 
@@ -220,6 +221,8 @@ def _answer(what: str, code: int, content: bytes) -> Json:
     try:
         body = json.loads(content)
     except ValueError:
+        if content.strip() == _NO_SUCH_KIND:
+            raise NotFoundError(f"{what}: the API server does not know that kind") from None
         raise UnavailableError(f"{what}: {code}, and the answer is no JSON") from None
     if code < 400:
         return dict(body)

@@ -33,9 +33,9 @@ class _Forever:
     """Pauses between attempts that never run out: an operator that has given up looks alive and does nothing."""
 
     def __iter__(self) -> Iterator[float]:
-        yield from (1, 1, 2, 3, 5, 8, 13, 21)
+        yield from (1, 1, 2, 3, 5, 8)
         while True:
-            yield 30
+            yield 10
 
 
 class _NoBase(kopf.DiffBaseStorage):

@@ -117,6 +117,12 @@ async def test_an_answer_that_is_no_json_says_nothing(server: Server, client: Ht
         await client.get(TARGET)
 
 
+async def test_a_kind_that_is_not_installed_is_not_found(server: Server, client: HttpCluster) -> None:
+    server.status, server.body = 404, "404 page not found\n"
+    with pytest.raises(NotFoundError, match="does not know that kind"):
+        await client.list_metadata(TUNING_JOBS, None)
+
+
 async def test_a_server_that_never_answers_is_given_up(
     server: Server, client: HttpCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
