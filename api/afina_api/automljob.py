@@ -2,14 +2,14 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from afina_api.base import (
-    Condition,
     LocalReference,
     Metadata,
     Model,
     Resources,
+    Status,
     Tracking,
     Volume,
     fixed_after_start,
@@ -234,24 +234,9 @@ class AutoMLSummary(Model):
     """Models fitted."""
 
 
-class AutoMLJobStatus(Model):
+class AutoMLJobStatus(Status):
     """What the operator (conditions, times) and the driver (all else) observed."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The `metadata.generation` that the conditions speak of."""
-    conditions: Annotated[
-        list[Condition],
-        Field(
-            max_length=8,
-            default_factory=list,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ]
-    """Succeeded (the summary), Running and Suspended."""
-    start_time: AwareDatetime | None = None
-    """When the driver's Job was first created to run."""
-    completion_time: AwareDatetime | None = None
-    """When the job ended, for good or ill."""
     leaderboard: Annotated[list[LeaderboardEntry] | None, Field(max_length=10)] = None
     """The best model of each family and the ensembles, best first."""
     scores: Annotated[list[MetricValue] | None, Field(max_length=20)] = None

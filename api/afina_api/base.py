@@ -156,6 +156,26 @@ class Condition(Model):
     """The `metadata.generation` that this speaks of."""
 
 
+class Status(Model):
+    """What the operator observed, whatever the kind."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The `metadata.generation` that the conditions speak of."""
+    conditions: Annotated[
+        list[Condition],
+        Field(
+            max_length=8,
+            default_factory=list,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ]
+    """Aspects of the state: the one that sums it up (Succeeded or Ready), Running, Suspended."""
+    start_time: AwareDatetime | None = None
+    """When the Job was first created to run."""
+    completion_time: AwareDatetime | None = None
+    """When it ended, for good or ill."""
+
+
 class Metadata(Model):
     """The part of an object's metadata that Afina reads from a file."""
 

@@ -3,15 +3,15 @@
 import re
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from afina_api.base import (
-    Condition,
     DnsSubdomain,
     LocalReference,
     Metadata,
     Model,
     Resources,
+    Status,
     Volume,
     refuse_duplicates,
     rule,
@@ -250,24 +250,9 @@ class Finding(Model):
     """What was found, with numbers."""
 
 
-class DatasetStatus(Model):
+class DatasetStatus(Status):
     """What the operator (conditions, times) and the reading Job (all else) observed."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The `metadata.generation` that the conditions speak of."""
-    conditions: Annotated[
-        list[Condition],
-        Field(
-            max_length=8,
-            default_factory=list,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ]
-    """Ready (the summary) and Running."""
-    start_time: AwareDatetime | None = None
-    """When the reading Job was created."""
-    completion_time: AwareDatetime | None = None
-    """When it ended, for good or ill."""
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = None
     """Hash of the source's bytes, whatever the order of its files."""
     rows: Annotated[int, Field(ge=0)] | None = None

@@ -3,18 +3,18 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 
 from afina_api.base import (
     FINISHED,
     STARTED,
-    Condition,
     DnsSubdomain,
     LocalReference,
     Metadata,
     Model,
     Resources,
     Scalar,
+    Status,
     Tracking,
     Volume,
     fixed_after_start,
@@ -373,24 +373,9 @@ class Summary(Model):
     """Trials ended, of those in the budget."""
 
 
-class TuningJobStatus(Model):
+class TuningJobStatus(Status):
     """What the operator (conditions, times) and the driver (all else) observed."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The `metadata.generation` that the conditions speak of."""
-    conditions: Annotated[
-        list[Condition],
-        Field(
-            max_length=8,
-            default_factory=list,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ]
-    """Succeeded (the summary), Running and Suspended."""
-    start_time: AwareDatetime | None = None
-    """When the driver's Job was first created to run."""
-    completion_time: AwareDatetime | None = None
-    """When the job ended, for good or ill."""
     trials: TrialCounts | None = None
     """How many trials are in which state."""
     best: Annotated[list[BestTrial] | None, Field(max_length=5)] = None
