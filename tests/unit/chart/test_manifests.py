@@ -1,0 +1,36 @@
+"""The numbered examples: valid, complete in one file, and the first one short."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from afina_api.tuningjob import TuningJob
+
+MANIFESTS = sorted((Path(__file__).parents[3] / "manifests").glob("*-tuningjob-*.yaml"))
+HALF_A_SCREEN = 20
+
+
+@pytest.fixture(params=MANIFESTS, ids=lambda path: path.name)
+def documents(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(request.param.read_text()))
+
+
+def test_there_are_examples() -> None:
+    assert [path.name[:2] for path in MANIFESTS] == ["10", "11", "12"]
+
+
+def test_every_tuning_job_is_valid_and_brings_its_files(documents: list[dict[str, Any]]) -> None:
+    files = {document["metadata"]["name"] for document in documents if document["kind"] == "ConfigMap"}
+    (job,) = [TuningJob.model_validate(document) for document in documents if document["kind"] == "TuningJob"]
+    needed = {job.spec.trial.source.config_map_ref.name} if job.spec.trial.source else set()
+    assert needed == files
+
+
+def test_no_namespace_is_forced(documents: list[dict[str, Any]]) -> None:
+    assert all("namespace" not in document["metadata"] for document in documents)
+
+
+def test_the_first_fits_on_half_a_screen() -> None:
+    assert len(MANIFESTS[0].read_text().splitlines()) <= HALF_A_SCREEN
