@@ -1,4 +1,4 @@
-"""Kills the driver and the operator at random moments of one job.
+"""Kills the driver and the operator at random moments of one job, and at last the job's Job.
 
 By turns a pod is deleted without a period of grace, which leaves its process two seconds, and its process is killed by
 the kernel, which leaves it none: the pod's memory is filled by smaller processes until the largest must go.
@@ -20,8 +20,7 @@ Json = dict[str, Any]
 NAME = "under-fire"
 TRIALS = 80
 KILLS = 5
-_PATIENCE_SECONDS = 420
-"""After its fifth death the Job controller starts the driver again after 160 s, by rule."""
+_PATIENCE_SECONDS = 240
 
 _FILL_MEMORY = "import os, time; [os.fork() for _ in range(4)]; filler = b'x' * ({} << 20); time.sleep(30)"
 _DRIVER_MIB, _OPERATOR_MIB = 48, 24
@@ -52,13 +51,18 @@ class Chaos(threading.Thread):
         cluster.apply(tuning_job(NAME, trial, budget=budget), namespace=namespace)
 
     def run(self) -> None:
-        """Kill by turns. While the Job controller waits before it starts the driver again, the operator is hit."""
+        """Kill by turns. While the Job controller waits before it starts the driver again, the operator is hit.
+
+        It waits for 10 s after the first death, and twice as long after each. After the last the Job itself is deleted:
+        the one that the operator makes in its place waits for nothing.
+        """
         try:
             for turn in range(KILLS):
                 self._wait_for_progress()
                 self._kill(turn, self._driver, self.namespace, _DRIVER_MIB)
                 time.sleep(self._random.uniform(0, 5))
                 self._kill(turn, self._operator, NAMESPACE, _OPERATOR_MIB)
+            self._cluster.kubectl("delete", "job", f"tj-{NAME}", namespace=self.namespace)
         except BaseException as error:
             self.error = error
 

@@ -61,6 +61,17 @@ def other_namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
     return namespace
 
 
+def test_budget_grows_in_flight_and_the_search_space_does_not(afina: Cluster, namespace: str) -> None:
+    """The kubelet takes a minute to tell the driver, so its trials last longer than that."""
+    wait_for_trials(afina, namespace, "growing", ended=1)
+    _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 103}})
+    parameters = [{"name": "x", "float": {"min": 0, "max": 2}}]
+    with pytest.raises(KubeError, match="parameters cannot change after the job has started: create another TuningJob"):
+        _patch_spec(afina, namespace, "growing", {"parameters": parameters})
+    with pytest.raises(KubeError, match="maxTrials may only grow"):
+        _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 2}})
+
+
 def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
     wait_for_trials(afina, namespace, "pausing", ended=2)
     _patch_spec(afina, namespace, "pausing", {"suspend": True})
@@ -74,17 +85,6 @@ def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
     assert succeeded(ended)["reason"] == "MaxTrialsReached"
     assert counts(ended) == {"total": 60, "running": 0, "succeeded": 60, "failed": 0, "pruned": 0}
     assert condition(ended, "Suspended")["status"] == "False"
-
-
-def test_budget_grows_in_flight_and_the_search_space_does_not(afina: Cluster, namespace: str) -> None:
-    """The kubelet takes a minute to tell the driver, so its trials last longer than that."""
-    wait_for_trials(afina, namespace, "growing", ended=1)
-    _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 103}})
-    parameters = [{"name": "x", "float": {"min": 0, "max": 2}}]
-    with pytest.raises(KubeError, match="parameters cannot change after the job has started: create another TuningJob"):
-        _patch_spec(afina, namespace, "growing", {"parameters": parameters})
-    with pytest.raises(KubeError, match="maxTrials may only grow"):
-        _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 2}})
 
 
 def test_deletes_itself_after_its_time_to_live(afina: Cluster, namespace: str) -> None:
