@@ -9,11 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from afina_operator.cluster import Cluster
 from afina_operator.errors import ClusterError, ConflictError, FencedError, RefusedError
 from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Patch, Plan, Write
-from afina_operator.resources import Ref, Resource
+from afina_operator.resources import Json, Ref, Resource
 
 log = logging.getLogger(__name__)
 
-O_co = TypeVar("O_co")
 O_contra = TypeVar("O_contra", contravariant=True)
 O = TypeVar("O")  # noqa: E741 - what is observed
 
@@ -29,10 +28,11 @@ class Controller(Generic[O]):
     """What is special about a kind."""
 
     resource: Resource
-    observe: Callable[[Cluster, Ref], Awaitable[O | None]]
+    observe: Callable[[Cluster, Json], Awaitable[O]]
+    """Reads what the plan for that object depends on."""
     plan: Planner[O]
-    blocked: Callable[[O, ClusterError, datetime], ApplyStatus | None]
-    """The status to write when the API server refuses another write."""
+    blocked: Callable[[Json, ClusterError, datetime], ApplyStatus | None]
+    """The status of the object to write when the API server refuses a request that it needs."""
 
 
 def utc_now() -> datetime:
@@ -51,17 +51,17 @@ async def reconcile(
     Raises:
         ClusterError: a request failed. What was done until then stands, and the next pass goes on from there.
     """
-    observed = await controller.observe(cluster, target)
-    if observed is None:
+    obj = await cluster.get(target)
+    if obj is None:
         return None
-    plan = controller.plan(observed, now=clock())
-    for write in plan.writes:
-        try:
+    try:
+        plan = controller.plan(await controller.observe(cluster, obj), now=clock())
+        for write in plan.writes:
             await send(cluster, write)
-        except RefusedError as error:
-            if status := controller.blocked(observed, error, clock()):
-                await send(cluster, status)
-            raise
+    except RefusedError as error:
+        if status := controller.blocked(obj, error, clock()):
+            await send(cluster, status)
+        raise
     return plan
 
 

@@ -40,16 +40,14 @@ class Observed:
     """The last warning about the pod, or about the Job where there is no pod."""
 
 
-async def observe(cluster: Cluster, target: Ref) -> Observed | None:
-    """The TuningJob and what exists of its children; None if it does not exist."""
-    job = await cluster.get(target)
-    if job is None:
-        return None
+async def observe(cluster: Cluster, job: Json) -> Observed:
+    """What exists of the TuningJob's children."""
     if is_over(job):
         return Observed(job)
-    name = child_name(target.name)
-    found = await cluster.get_all([Ref(resource, target.namespace, name) for resource in _CHILDREN])
-    found_pods = await cluster.find(PODS, target.namespace, labels=f"{NAME_LABEL}={target.name}")
+    own, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
+    name = child_name(own)
+    found = await cluster.get_all([Ref(resource, namespace, name) for resource in _CHILDREN])
+    found_pods = await cluster.find(PODS, namespace, labels=f"{NAME_LABEL}={own}")
     children = {resource: child for resource, child in zip(_CHILDREN, found, strict=True) if child is not None}
     missing, warning = await _obstacles(cluster, job, children.get(JOBS), found_pods)
     return Observed(job, children, tuple(found_pods), missing, warning)

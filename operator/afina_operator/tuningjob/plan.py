@@ -64,13 +64,13 @@ def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
     return _make(observed, desired, now)
 
 
-def blocked(observed: Observed, error: ClusterError, now: datetime) -> ApplyStatus | None:
-    """What the status says when the API server refuses a write; a verdict stands whatever comes after it."""
-    before = State.recorded(observed.job)
-    if before and before.is_final and is_started(observed.job):
+def blocked(job: Json, error: ClusterError, now: datetime) -> ApplyStatus | None:
+    """What the status says when the API server refuses a request; a verdict stands whatever comes after it."""
+    before = State.recorded(job)
+    if before and before.is_final and is_started(job):
         return None
     state = before if before and not before.is_final else waits(Reason.PENDING, "")
-    return record(observed.job, with_message(state, f"The API server refuses what the job needs: {error}"), now)
+    return record(job, with_message(state, f"The API server refuses what the job needs: {error}"), now)
 
 
 def _retire(job: Json, now: datetime) -> Plan:

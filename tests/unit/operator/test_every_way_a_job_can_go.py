@@ -196,8 +196,8 @@ def _transition_every_time(patch: pytest.MonkeyPatch) -> None:
 def _verdict_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A refused write is reported over a verdict that is there already."""
 
-    def forgetful(observed: Observed, error: Exception, now: Any) -> ApplyStatus | None:
-        return status.record(observed.job, status.waits(Reason.PENDING, str(error)), now)
+    def forgetful(job: Json, error: Exception, now: Any) -> ApplyStatus | None:
+        return status.record(job, status.waits(Reason.PENDING, str(error)), now)
 
     patch.setattr(handlers, "blocked", forgetful)
 

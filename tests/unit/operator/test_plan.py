@@ -10,6 +10,7 @@ import pytest
 
 from afina_api.reasons import Reason
 from afina_operator.conditions import condition, format_time
+from afina_operator.errors import RefusedError
 from afina_operator.plan import Apply, ApplyStatus, Delete, Emit, Patch, Plan
 from afina_operator.resources import (
     CONFIG_MAPS,
@@ -537,14 +538,14 @@ def test_an_event_that_says_the_same_has_the_same_name() -> None:
 
 def test_a_refused_write_is_reported_once() -> None:
     observed = with_job((RUNNING,), recorded=said("Unknown", "Running"))
-    first = blocked(observed, ValueError("roles is forbidden"), NOW)  # type: ignore[arg-type]
+    first = blocked(observed.job, RefusedError("roles is forbidden"), NOW)
     assert first is not None
     assert (
         "The API server refuses what the job needs: roles is forbidden"
         in first.obj["status"]["conditions"][0]["message"]
     )
-    again = Observed({**observed.job, "status": first.obj["status"]})
-    assert blocked(again, ValueError("roles is forbidden"), NOW) is None  # type: ignore[arg-type]
+    again = {**observed.job, "status": first.obj["status"]}
+    assert blocked(again, RefusedError("roles is forbidden"), NOW) is None
 
 
 POISON: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from afina_operator.errors import ConflictError, RefusedError
 from afina_operator.plan import Plan
 from afina_operator.reconciler import Controller
-from afina_operator.resources import TUNING_JOBS, Ref
+from afina_operator.resources import TUNING_JOBS, Json, Ref
 from afina_operator.workers import Workers
 from afina_operator.workqueue import WorkQueue
 
@@ -30,18 +30,24 @@ class Office:
         self._at_once: Counter[str] = Counter()
         self._passed = asyncio.Event()
         self.queue = WorkQueue[Ref]()
-        controller = Controller[Plan](TUNING_JOBS, self._observe, lambda found, *, now: found, lambda *_: None)
-        self.workers = Workers({TUNING_JOBS: controller}, None, self.queue)  # type: ignore[arg-type]
+        controller = Controller[Plan](TUNING_JOBS, self._observe, lambda observed, *, now: observed, lambda *_: None)
+        self.workers = Workers({TUNING_JOBS: controller}, self, self.queue)  # type: ignore[arg-type]
         self._do = work
 
-    async def _observe(self, _: Any, target: Ref) -> Plan | None:
+    async def get(self, target: Ref) -> Json | None:
+        """The office is the cluster too: what it holds of an object is the plan for it."""
         self.seen[target.name] += 1
         self._at_once[target.name] += 1
         self.most_at_once = max(self.most_at_once, self._at_once[target.name])
         await asyncio.sleep(0.001)
         self._at_once[target.name] -= 1
         asyncio.get_running_loop().call_soon(self._passed.set)
-        return self._do(target)
+        plan = self._do(target)
+        return {"plan": plan} if plan else None
+
+    async def _observe(self, _: Any, obj: Json) -> Plan:
+        plan: Plan = obj["plan"]
+        return plan
 
     async def work_until(self, enough: Callable[[], bool]) -> None:
         running = asyncio.create_task(self.workers.run(2))
