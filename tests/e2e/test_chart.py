@@ -22,12 +22,8 @@ EVERY_KIND = (
 def render(cluster: Cluster, *options: str) -> list[Json]:
     """The objects that the chart makes."""
     registry = "--set=image.registry=registry.example/afina"
-    text = cluster.helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", *_VERSION, registry, *options)
+    text = cluster.helm("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", registry, *options)
     return [document for document in yaml.safe_load_all(text) if document]
-
-
-# The development cluster's helm knows no newer Kubernetes by itself.
-_VERSION = ("--kube-version=1.34",)
 
 
 def only(objects: list[Json], kind: str, name: str) -> Json:
@@ -43,7 +39,7 @@ def environment(deployment: Json) -> dict[str, Any]:
 
 
 def test_lint(cluster: Cluster) -> None:
-    cluster.helm("lint", str(CHART), "--strict", "--set=image.registry=registry.example", *_VERSION)
+    cluster.helm("lint", str(CHART), "--strict", "--set=image.registry=registry.example")
 
 
 REFUSED = {
