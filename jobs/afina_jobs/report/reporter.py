@@ -1,9 +1,14 @@
-"""Writes the status of a TuningJob to the API server as the search goes on."""
+"""Writes the status of a TuningJob to the API server as the search goes on.
+
+Each write is bound to the version that was seen last, and that to the object's uid: the API server ignores a uid in
+a write to a status, so that without the version a successor of the same name would be written.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -21,8 +26,6 @@ _PAUSE_SECONDS = 1.0
 """Between two writes, at least."""
 _LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
-_GONE = (404, 409)
-"""There is no such object any more, or another of the same name: then the uid in the patch is refused."""
 
 MakeStatus = Callable[[Sequence[FrozenTrial], bool], dict[str, Any]]
 """The status of these trials; the flag says whether the search is at rest."""
@@ -42,6 +45,7 @@ class Reporter:
         self._at_rest = asyncio.Event()
         self._finishing = False
         self._gone = False
+        self._version: str | None = None
         self._written: dict[str, Any] | None = None
         self._task = asyncio.create_task(self._run())
 
@@ -92,9 +96,7 @@ class Reporter:
         try:
             await self._apply(status)
         except ApiError as error:
-            self._gone = error.status.code in _GONE
-            log.warning("the status was refused%s: %s", ": the object is gone" if self._gone else "", error)
-            return self._gone
+            return self._refused(error)
         except httpx2.HTTPError as error:
             log.warning("the API server did not take the status, trying again: %r", error)
             return False
@@ -103,8 +105,24 @@ class Reporter:
 
     async def _apply(self, status: dict[str, Any]) -> None:
         name, namespace = self._metadata.name, self._metadata.namespace
-        metadata = {"name": name, "namespace": namespace, "uid": self._metadata.uid}
+        if self._version is None:
+            found = await self._client.get(self._resource, name, namespace=namespace)
+            self._gone = found["metadata"]["uid"] != self._metadata.uid
+            self._version = found["metadata"]["resourceVersion"]
+        if self._gone:
+            log.warning("the %s is gone, another has its name", self._kind)
+            return
+        metadata = {"name": name, "namespace": namespace, "resourceVersion": self._version}
         patch = {"apiVersion": API_VERSION, "kind": self._kind, "metadata": metadata, "status": status}
-        await self._client.apply(
+        written = await self._client.apply(
             self._resource.Status.from_dict(patch), name, namespace=namespace, field_manager=FIELD_MANAGER, force=True
         )
+        self._version = written["metadata"]["resourceVersion"]
+
+    def _refused(self, error: ApiError) -> bool:
+        """Whether it need not be tried again."""
+        self._version = None
+        self._gone = error.status.code == HTTPStatus.NOT_FOUND
+        if error.status.code != HTTPStatus.CONFLICT:  # else somebody wrote to the object since we looked
+            log.warning("the status was refused%s: %s", ": the object is gone" if self._gone else "", error)
+        return self._gone

@@ -10,7 +10,14 @@ from typing import TypeVar
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -87,10 +94,13 @@ def _is_full(error: BaseException | None) -> bool:
 
 
 def _is_passing(error: BaseException | None) -> bool:
-    """Whether the same step may work later: the server was away, or another job made the same tables just now."""
+    """Whether the same step may work later: the server was away, or another job made the same tables just now.
+
+    An InternalError is what PostgreSQL answers in a transaction whose first error Optuna took lightly.
+    """
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, OperationalError | IntegrityError | sqlalchemy.exc.ProgrammingError)
+    return isinstance(error, OperationalError | InternalError | IntegrityError | ProgrammingError)
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -1,0 +1,67 @@
+"""Servers that tests start, take away and bring back."""
+
+import os
+import signal
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+
+from support.searches import wait_for
+
+
+class MlflowServer:
+    """An MLflow server that tests may take away and bring back."""
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        self._python = python
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start it, with the data that it had."""
+        command = [
+            str(self._python),
+            "-m",
+            "mlflow",
+            "server",
+            "--host=127.0.0.1",
+            f"--port={self._port}",
+            "--workers=1",
+        ]
+        command += [
+            f"--backend-store-uri=sqlite:///{self._folder}/mlflow.db",
+            f"--artifacts-destination={self._folder}",
+        ]
+        env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
+        wait_for(self._answers, seconds=120)
+
+    def kill(self) -> None:
+        """End it at once."""
+        process, self._process = self._process, None
+        if process:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:  # noqa: S310 - our own server
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
