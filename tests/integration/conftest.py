@@ -22,7 +22,10 @@ import pytest
 from afina_api.crd import KINDS, crd
 
 _DEV = Path(__file__).resolve().parents[2] / "dev"
-_ADMIN_TOKEN = "admin-of-a-throw-away-server"  # noqa: S105
+_TOKENS = """\
+token-of-admin,admin,admin,"system:masters"
+token-of-operator,operator,operator
+"""
 _READY_SECONDS = 60
 
 
@@ -33,6 +36,9 @@ class ControlPlane:
         self.folder = folder
         self.port = _free_port()
         self.kubeconfig = folder / "kubeconfig"
+        """Of an administrator."""
+        self.operator_kubeconfig = folder / "operator.kubeconfig"
+        """Of a user who may do nothing until a test grants it."""
         self._apiserver_binary = apiserver
         self._etcd_ports = _free_port(), _free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -42,7 +48,7 @@ class ControlPlane:
         key = self.folder / "service-account.key"
         command = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(key)]
         subprocess.run(command, check=True, capture_output=True)
-        (self.folder / "tokens.csv").write_text(f'{_ADMIN_TOKEN},admin,admin,"system:masters"\n')
+        (self.folder / "tokens.csv").write_text(_TOKENS)
         client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd_ports)
         self._run(
             "etcd",
@@ -59,7 +65,8 @@ class ControlPlane:
             ],
         )
         self.start_apiserver()
-        self._write_kubeconfig()
+        self._write_kubeconfig("admin", self.kubeconfig)
+        self._write_kubeconfig("operator", self.operator_kubeconfig)
         self.wait_until_ready()
         self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_crds()))
         self.kubectl("wait", "--for=condition=Established", "--all", "crd", "--timeout=30s")
@@ -128,7 +135,7 @@ class ControlPlane:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(command, stdout=log, stderr=log)
 
-    def _write_kubeconfig(self) -> None:
+    def _write_kubeconfig(self, user: str, path: Path) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while not self._certificate.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -138,11 +145,11 @@ class ControlPlane:
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "admin", "user": {"token": _ADMIN_TOKEN}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+            "users": [{"name": user, "user": {"token": f"token-of-{user}"}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
             "current-context": "test",
         }
-        self.kubeconfig.write_text(json.dumps(content))
+        path.write_text(json.dumps(content))
 
 
 def _crds() -> dict[str, object]:

@@ -28,6 +28,7 @@ class ControlPlane(Protocol):
     """What these tests use of the API server's fixture."""
 
     kubeconfig: Path
+    operator_kubeconfig: Path
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator."""
@@ -110,6 +111,13 @@ class OperatorProcess:
     def _is_alive(self) -> bool:
         assert self.process.poll() is None, self.log()[-3000:]
         return True
+
+
+def assert_quiet(operator: OperatorProcess, seconds: float = 2 * QUICK_AUDIT) -> None:
+    """It writes nothing for a while, its Lease aside."""
+    before = operator.metric("afina_api_writes_total")
+    time.sleep(seconds)
+    assert operator.metric("afina_api_writes_total") == before, operator.log()[-2000:]
 
 
 @dataclass

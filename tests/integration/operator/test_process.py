@@ -6,25 +6,12 @@ import time
 
 import pytest
 
-from support.lab import Lab, OperatorProcess, a_job, eventually
+from support.lab import Lab, a_job, assert_quiet, eventually
 
 pytestmark = pytest.mark.integration
 
-QUIET_SECONDS = 4.0
-"""Twice the period of the audit in these tests."""
 LEASE_SECONDS = 18.0
 """After so long an operator that died has lost the lease."""
-
-
-def writes(operator: OperatorProcess) -> float:
-    """Writes other than those to the Lease, which are not counted."""
-    return operator.metric("afina_api_writes_total")
-
-
-def assert_quiet(operator: OperatorProcess) -> None:
-    before = writes(operator)
-    time.sleep(QUIET_SECONDS)
-    assert writes(operator) == before, operator.log()[-2000:]
 
 
 def test_a_job_s_whole_life(lab: Lab) -> None:
