@@ -37,7 +37,7 @@ async def lightkube() -> Apply:
 
 
 async def kubernetes_asyncio() -> Apply:
-    from kubernetes_asyncio import client, config  # type: ignore[import-not-found]
+    from kubernetes_asyncio import client, config  # type: ignore[import-not-found, unused-ignore]
 
     await config.load_kube_config()
     api = client.CoreV1Api()
