@@ -119,7 +119,9 @@ def _watch(cluster: Cluster, names: list[str]) -> Iterator[tuple[float, list[Jso
 
 
 def _table(rows: list[Row], seconds: float) -> Table:
-    table = Table("", "Best", "Trials", "Running", "Pruned", "Reason", title=f"{seconds:.0f} s", title_justify="right")
+    table = Table(box=None, padding=(0, 1, 0, 0), title=f"{seconds:.0f} s", title_justify="left")
+    for heading in ("", "Best", "Trials", "Running", "Pruned", "Reason"):
+        table.add_column(heading, no_wrap=True)
     for row in rows:
         colour = {True: "green", False: "red", None: "yellow"}[row.succeeded]
         reason = f"[{colour}]{row.reason}[/]"
@@ -149,14 +151,14 @@ def _show_results(cluster: Cluster, jobs: list[Json]) -> None:
             say(f"    {values}")
         else:
             say(f"  {row.name}: {row.reason}: {row.message}")
+    say("\nHistory and plots, in MLflow")
+    say(f"  kubectl -n {NAMESPACE} port-forward service/{RELEASE}-mlflow {PORT}:{PORT}")
     with forwarded_mlflow(cluster) as mlflow:
-        say("\nHistory and plots, in MLflow")
-        say(f"  kubectl -n {NAMESPACE} port-forward service/{RELEASE}-mlflow {PORT}:{PORT}")
-        for tracking in (job["status"].get("tracking") for job in jobs):
-            if tracking:
+        for job in jobs:
+            if tracking := job["status"].get("tracking"):
                 run = f"#/experiments/{tracking['experimentId']}/runs/{tracking['runId']}/artifacts"
-                plots = ", ".join(mlflow.artifacts(tracking["runId"]))
-                say(f"  http://localhost:{PORT}/{run}\n    {plots}")
+                say(f"  {job['metadata']['name']}: http://localhost:{PORT}/{run}")
+                say(f"    {', '.join(mlflow.artifacts(tracking['runId']))}")
 
 
 def _short(value: object) -> str:
@@ -165,11 +167,11 @@ def _short(value: object) -> str:
 
 _NEXT = f"""\
 Try next
-  kubectl -n {NAMESPACE} describe tuningjob breast-cancer-boost        what it says of itself
-  kubectl -n {NAMESPACE} edit tuningjob minimal                        raise maxTrials: refused, it has ended; copy it
-  .venv/bin/afina run manifests/12-tuningjob-command.yaml      the same file without a cluster
-  docs/                                                        every field, reason and setting
-  make down                                                    nothing is left behind"""
+  kubectl -n {NAMESPACE} describe tuningjob breast-cancer-boost   the best trials, conditions and events
+  .venv/bin/afina run manifests/12-tuningjob-command.yaml   the same file without a cluster
+  manifests/11-tuningjob-xgboost.yaml                       put your own function into its ConfigMap
+  docs/tuning.md                                            all that a TuningJob can do
+  make down                                                 nothing is left behind"""
 
 
 if __name__ == "__main__":
