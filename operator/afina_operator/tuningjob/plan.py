@@ -33,7 +33,7 @@ from afina_operator.tuningjob.status import (
     with_message,
 )
 
-_SOON = 5.0
+_SOON, _SELDOM = 5.0, 60.0
 """Seconds until pods, which are not watched, are looked at again."""
 _AT_ONCE = 0.0
 _MADE_ONCE = (VOLUME_CLAIMS, JOBS)
@@ -103,7 +103,8 @@ def _without_spec(observed: Observed, child: Json | None, error: str, settings: 
     if state.is_final:
         return _conclude(observed.job, child, state, now)
     note = f"{state.message} The spec is invalid by now, and what changed in it has no effect: {error}"
-    return _say(observed.job, with_message(state, note), now, start=_made(child), again_after=_SOON)
+    again = _next_look(observed, child, state, now)
+    return _say(observed.job, with_message(state, note), now, start=_made(child), again_after=again)
 
 
 def _follow(
@@ -119,8 +120,18 @@ def _follow(
     if state.is_final:
         return _conclude(observed.job, child, state, now)
     repairs = (*_missing(observed, desired), *_drifted(observed, desired), _adjust(child, typed))
-    again = None if state.running and not typed.spec.suspend else _SOON
+    again = _next_look(observed, child, state, now)
     return _say(observed.job, state, now, repairs, start=_made(child), again_after=again)
+
+
+def _next_look(observed: Observed, child: Json, state: State, now: datetime) -> float | None:
+    """When pods are looked at again: seldom where they have waited long, not where the Job will tell what comes."""
+    if state.suspended or (state.running and state.reason is Reason.RUNNING):
+        return None
+    own = pods.of_job(observed.pods, child)
+    since = parse_time(dig(own[-1] if own else child, "metadata", "creationTimestamp"))
+    waited = (now - since).total_seconds() if since else 0.0
+    return min(max(_SOON, waited / 12), _SELDOM)
 
 
 def _conclude(job: Json, child: Json, state: State, now: datetime) -> Plan:

@@ -249,7 +249,7 @@ IN_VAIN = {
         "Unknown",
         Reason.RUNNING,
         ("The search is under way", "The spec is invalid by now", "$(params.depth)"),
-        5.0,
+        None,
     ),
 }
 
@@ -272,7 +272,7 @@ ON_THE_WAY = {
         "Unknown",
         Reason.PENDING,
         ("The Job controller makes the driver's pod. Last warning: pods are forbidden: exceeded quota",),
-        5.0,
+        60.0,
     ),
     "wait for an image for a while": Case(
         with_job((a_pod(state=waiting("ImagePullBackOff", "not found")),)),
@@ -296,7 +296,7 @@ ON_THE_WAY = {
         "Unknown",
         Reason.RESTARTING,
         ("cannot be pulled",),
-        5.0,
+        60.0,
     ),
     "keep waiting for an image where an evicted driver left nothing but its report": Case(
         Observed(
@@ -308,7 +308,7 @@ ON_THE_WAY = {
         "Unknown",
         Reason.RESTARTING,
         ("cannot be pulled",),
-        5.0,
+        60.0,
     ),
     "say why the driver is started again": Case(
         with_job((a_pod("Failed", exited(137, reason="OOMKilled")),), {"failed": 1}),
@@ -339,7 +339,7 @@ ON_THE_WAY = {
         "Patch Emit ApplyStatus",
         "Unknown",
         Reason.PENDING,
-        again_after=5.0,
+        again_after=60.0,
     ),
     "not make a deleted Job again while suspended": Case(
         Observed(a_job({"spec.suspend": True}, STARTED), its_children(a_job(), without=(JOBS,))),
@@ -369,7 +369,7 @@ ON_THE_WAY = {
         "Unknown",
         Reason.PENDING,
         ("it is made again when it is gone",),
-        5.0,
+        60.0,
     ),
     "find the start again where the status was lost": Case(
         Observed(a_job(), its_children(a_job(), status={}), (RUNNING,)), "ApplyStatus", "Unknown", Reason.RUNNING
@@ -519,6 +519,17 @@ def test_only_its_own_job_is_deleted_after_the_verdict() -> None:
 def test_the_end_is_dated_by_the_job() -> None:
     found = plan(CASES["say what the driver said at a good end"].seen, SETTINGS, NOW)
     assert written_status(found)["status"]["completionTime"] == ENDED["lastTransitionTime"]
+
+
+@pytest.mark.parametrize(("age", "seconds"), [(0, 5.0), (60, 5.0), (240, 20.0), (100_000, 60.0)])
+def test_what_waits_long_is_looked_at_seldom(age: float, seconds: float) -> None:
+    unplaced = changed(a_pod(age=age), {"status.conditions": [UNSCHEDULABLE]})
+    assert plan(with_job((unplaced,)), SETTINGS, NOW).again_after == seconds
+
+
+def test_what_is_suspended_is_not_looked_at_again() -> None:
+    job = a_job({"spec.suspend": True}, said("Unknown", "Suspended"))
+    assert plan(Observed(job, its_children(a_job(), spec__suspend=True)), SETTINGS, NOW).again_after is None
 
 
 def test_the_driver_s_part_is_never_written() -> None:
