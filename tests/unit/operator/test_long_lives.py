@@ -7,6 +7,7 @@ must bring the job to its end; the slow resync is not needed for it.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,8 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from afina_operator import audit
+from afina_operator.plan import Plan
 from afina_operator.resources import TUNING_JOBS, dig
-from afina_operator.tuningjob import handlers, plan
+from afina_operator.settings import Settings
+from afina_operator.tuningjob import handlers
+from afina_operator.tuningjob.observe import Observed
+from afina_operator.tuningjob.plan import plan
 from world import tuningjobs
 from world.apiserver import ApiServer, Change
 from world.engine import Engine
@@ -136,7 +141,11 @@ def _blind_to_users(patch: pytest.MonkeyPatch) -> None:
 
 def _no_second_look(patch: pytest.MonkeyPatch) -> None:
     """What is waited for, and not watched, is not looked at again."""
-    patch.setattr(plan, "_SOON", None)
+
+    def only_once(observed: Observed, settings: Settings, now: datetime) -> Plan:
+        return replace(plan(observed, settings, now), again_after=None)
+
+    patch.setattr(handlers, "plan", only_once)
 
 
 def _audit_of_nothing(patch: pytest.MonkeyPatch) -> None:
