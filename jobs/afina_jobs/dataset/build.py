@@ -4,7 +4,7 @@ import errno
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,13 +64,18 @@ class Outcome:
         return self.reason == DatasetReason.ACCEPTED
 
 
-def build(dataset: Dataset, place: Place, now: datetime) -> Outcome:
+Tell = Callable[[DatasetStatus], object]
+"""Called with what is known before the end."""
+
+
+def build(dataset: Dataset, place: Place, now: datetime, tell: Tell = lambda _: None) -> Outcome:
     """Read, check and keep the data of a Dataset. What is finished already is not done again.
 
     Args:
         dataset: its spec is valid.
         place: where from and where to.
         now: with a time zone; what dates are compared with.
+        tell: called as soon as the source's digest is known.
     """
     volume = DatasetVolume(place.volume)
     if report := volume.finished(dataset):
@@ -81,6 +86,7 @@ def build(dataset: Dataset, place: Place, now: datetime) -> Outcome:
         _check(dataset)
         volume.begin()
         fetched = fetch(dataset, place)
+        tell(_known(fetched))
         log.info("fetched %s: %s", fetched.name, fetched.digest)
         report_ = _read(dataset, fetched, volume, now.astimezone(UTC).replace(tzinfo=None))
         _publish(dataset, report_, volume)

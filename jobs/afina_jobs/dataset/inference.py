@@ -11,6 +11,7 @@ A column of text is, in this order:
 Columns that have a type in the file (Parquet's) keep it. A declared type goes before all.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -25,7 +26,9 @@ _MANY = 1_000
 _LONG = 100
 """Characters of a value, on average, beyond which it is no category."""
 _MOSTLY = 0.9
-_PATTERNS = {"number": NUMBER, "infinite": INFINITE, "integer": INTEGER, "code": CODE, "date-like": DATE_LIKE}
+_NUMBERS = {"number": "", "integer": INTEGER, "code": CODE}
+_OTHERS = {"date-like": DATE_LIKE}
+"""Patterns that are counted among the texts that are numbers, and among the others; the empty one matches all."""
 _TYPES = {"Boolean": pa.bool_(), "Datetime": pa.timestamp("us"), "Categorical": pa.string(), "Text": pa.string()}
 
 
@@ -48,7 +51,7 @@ class ColumnScan:
         self.present = 0
         self._length = 0
         self._distinct: set[str] = set()
-        self._counts = dict.fromkeys(_PATTERNS, 0)
+        self._counts = dict.fromkeys(_NUMBERS | _OTHERS, 0)
         self._truths = self._dates = True
 
     def add(self, texts: pa.Array) -> None:
@@ -61,11 +64,16 @@ class ColumnScan:
         self._length += pc.sum(pc.multiply(pc.utf8_length(values).cast(pa.int64()), counts)).as_py() or 0
         if len(self._distinct) <= _MANY:
             self._distinct.update(values.slice(0, 2 * _MANY).to_pylist())
-        for name, pattern in _PATTERNS.items():
-            self._counts[name] += pc.sum(counts.filter(matches(values, pattern))).as_py() or 0
+        is_number = matches(values, f"{NUMBER}|{INFINITE}")
+        self._count(_NUMBERS, values.filter(is_number), counts.filter(is_number))
+        self._count(_OTHERS, values.filter(pc.invert(is_number)), counts.filter(pc.invert(is_number)))
         # Parsing one by one is slow, but ends with the first that fails.
         self._truths = self._truths and all(parses(text.as_py(), truth) for text in values)
         self._dates = self._dates and all(parses(text.as_py(), moment) for text in values)
+
+    def _count(self, patterns: Mapping[str, str], values: pa.Array, counts: pa.Array) -> None:
+        for name, pattern in patterns.items() if len(values) else ():
+            self._counts[name] += pc.sum(counts.filter(matches(values, pattern))).as_py() or 0
 
     def plan(self, declared: Column | None) -> ColumnPlan:
         """What becomes of the column."""
@@ -88,7 +96,7 @@ class ColumnScan:
             return [
                 _warning(self.name, f"the values look like dates but are not all ISO 8601, so it is {plan.type}; {how}")
             ]
-        others = self.present - self._numbers()
+        others = self.present - self._counts["number"]
         if 0 < others <= (1 - _MOSTLY) * self.present:
             what = f"{others:,} of {self.present:,} values are no numbers, so it is {plan.type}"
             return [_warning(self.name, f"{what}; declare it Numeric to have those rows rejected instead")]
@@ -104,7 +112,7 @@ class ColumnScan:
                 else "Numeric"
             )
         if self.present:
-            if self._numbers() == self.present and not self._counts["code"]:
+            if self._counts["number"] == self.present and not self._counts["code"]:
                 return "Numeric"
             if self._truths:
                 return "Boolean"
@@ -114,14 +122,11 @@ class ColumnScan:
         is_category = distinct <= _FEW or (distinct <= _MANY and 2 * distinct <= self.present)
         return "Categorical" if is_category and self._length <= _LONG * self.present else "Text"
 
-    def _numbers(self) -> int:
-        return self._counts["number"] + self._counts["infinite"]
-
     def _numeric(self) -> pa.DataType:
         """int64 where all numbers are whole."""
         if not kinds.is_string(self.file_type):
             return pa.float64() if kinds.is_floating(self.file_type) else pa.int64()
-        return pa.int64() if self._counts["integer"] == self._numbers() else pa.float64()
+        return pa.int64() if self._counts["integer"] == self._counts["number"] else pa.float64()
 
 
 def _warning(column: str, message: str) -> Finding:

@@ -4,8 +4,8 @@ MAX_SOURCE_BYTES = 64 * 2**30
 """Of all files together, as they lie in the source, and of a text file after decompression."""
 MAX_FILES = 1_000_000
 MAX_COLUMNS = 5_000
-MAX_ROW_BYTES = 8 * 2**20
-"""Of one row of text. Text is parsed in blocks of this size, so memory follows from it, not from the file's size."""
+MAX_ROW_BYTES = 16 * 2**20
+"""Of one row of text."""
 MAX_EXPANSION = 100
 """A compressed file may become so many times as large ..."""
 EXPANSION_FREE_BYTES = 64 * 2**20

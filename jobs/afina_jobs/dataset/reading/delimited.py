@@ -5,12 +5,12 @@ All values come as text. What a column is, is decided when all of it has been se
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
-from numpy.typing import NDArray
 
 from afina_api.dataset import Finding
 from afina_api.reasons import RejectReason
@@ -22,8 +22,18 @@ from afina_jobs.dataset.reading.text import Lines, inspect_text
 MISSING_WORDS = frozenset(
     ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>", "NaT", "nil")
 )
+_BLOCK_BYTES = 8 * 2**20
 _LAST = "\x1eend of the file\x1e"
-"""A row of these is put after the last one: if it is not read back as one, a quotation mark was left open."""
+"""A row of these is put after each block: if it is not read back as one, the block ends within quotation marks."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some rows of a file."""
+
+    rows: pa.RecordBatch
+    invalid: list[arrow_csv.InvalidRow]
+    """Numbered from 1 among all rows of the block."""
 
 
 class DelimitedReader(RowReader):
@@ -47,53 +57,69 @@ class DelimitedReader(RowReader):
         lines = Lines(self._text)
         for _ in range(self._header_lines):
             lines.line()
-        invalid: set[int] = set()
+        after = 0
+        for block in self._blocks(lines.rest()):
+            for row in block.invalid:
+                what = f"{row.actual_columns} values where the header has {row.expected_columns}"
+                reject(after + row.number, RejectReason.RAGGED_ROW, f"{what}: {row.text[:200]}")
+            numbers = np.arange(1, 1 + len(block.rows) + len(block.invalid), dtype=np.int64)
+            valid = ~np.isin(numbers, [row.number for row in block.invalid])
+            if len(block.rows):
+                yield Batch(after + numbers[valid], block.rows)
+            after += len(numbers)
+
+    def _blocks(self, chunks: Iterator[bytes]) -> Iterator["_Block"]:
+        """Parse blocks that end where a row ends."""
+        buffer, wanted, ended = b"", _BLOCK_BYTES, False
+        while not ended or buffer:
+            while len(buffer) < wanted and not ended:
+                chunk = next(chunks, None)
+                ended = chunk is None
+                buffer += chunk or b""
+            for end in _ends(buffer, ended=ended):
+                if block := self._parse(buffer[:end]):
+                    yield block
+                    buffer, wanted = buffer[end:], _BLOCK_BYTES
+                    break
+            else:
+                self._refuse_long(buffer, ended=ended)
+                wanted = 2 * len(buffer)
+
+    def _refuse_long(self, buffer: bytes, *, ended: bool) -> None:
+        """Raises DatasetError if the row that the buffer begins in cannot end well."""
+        if ended:
+            message = f"a quotation mark in {self._name} is never closed, so its last rows run into one"
+            raise unreadable(f"{message}: double it where it is part of a value")
+        if len(buffer) > MAX_ROW_BYTES:
+            message = f"a row of {self._name} is longer than {size(MAX_ROW_BYTES)}"
+            raise too_large(f"{message}, or a quotation mark in it is never closed")
+
+    def _parse(self, block: bytes) -> "_Block | None":
+        """The rows of a block, or None if it ends within a quoted value."""
+        names = [str(index) for index in range(len(self.columns))]
+        last = self._delimiter.join([_LAST] * len(names))
+        content = block + f"\n{last}\n".encode()
+        invalid: list[arrow_csv.InvalidRow] = []
 
         def skip(row: arrow_csv.InvalidRow) -> str:
-            invalid.add(row.number)
-            what = f"{row.actual_columns} values where the header has {row.expected_columns}"
-            reject(row.number, RejectReason.RAGGED_ROW, f"{what}: {row.text[:200]}")
+            invalid.append(row)
             return "skip"
 
-        after = 0
-        pending: Batch | None = None
-        for data in self._parsed(lines, skip):
-            if pending:
-                yield pending
-            numbers = _numbers(after, len(data), invalid)
-            after = int(numbers[-1]) if len(numbers) else after
-            pending = Batch(numbers, data)
-        if last := self._without_last(pending):
-            yield last
-
-    def _parsed(self, lines: Lines, skip: object) -> Iterator[pa.RecordBatch]:
-        sentinel = self._delimiter.join([_LAST] * len(self.columns))
-        names = [str(index) for index in range(len(self.columns))]
         try:
-            stream = arrow_csv.open_csv(
-                lines.rest(f"\n{sentinel}\n".encode()),
-                read_options=arrow_csv.ReadOptions(column_names=names, block_size=MAX_ROW_BYTES, use_threads=False),
+            table = arrow_csv.read_csv(
+                pa.BufferReader(content),
+                read_options=arrow_csv.ReadOptions(column_names=names, block_size=len(content) + 1, use_threads=False),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=skip
                 ),
                 convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             )
-            for batch in stream:
-                if len(batch):
-                    yield batch.rename_columns(self.columns)
         except pa.ArrowInvalid as error:
-            if "straddling" in str(error):
-                message = f"a row of {self._name} is longer than {size(MAX_ROW_BYTES)}"
-                raise too_large(f"{message}, or a quotation mark in it is never closed") from error
             raise unreadable(f"{self._name} cannot be parsed: {error}") from error
-
-    def _without_last(self, batch: Batch | None) -> Batch | None:
-        """The last batch without the row that we put there."""
-        if batch is None or any(column[-1].as_py() != _LAST for column in batch.data.columns):
-            message = f"a quotation mark in {self._name} is never closed, so its last rows run into one"
-            raise unreadable(f"{message}: double it where it is part of a value")
-        kept = len(batch.data) - 1
-        return Batch(batch.numbers[:kept], batch.data.slice(0, kept)) if kept else None
+        rows = table.combine_chunks().to_batches()[0] if len(table) else None
+        if rows is None or any(column[-1].as_py() != _LAST for column in rows.columns):
+            return None
+        return _Block(rows.slice(0, len(rows) - 1).rename_columns(self.columns), invalid)
 
     def _read_header(self) -> tuple[list[str], int]:
         lines = Lines(self._text)
@@ -150,8 +176,22 @@ def checked_columns(names: list[str], file: str) -> list[str]:
     return names
 
 
-def _numbers(after: int, count: int, invalid: set[int]) -> NDArray[np.int64]:
-    """The next row numbers, without those of invalid rows, of which only the later ones are kept."""
-    invalid.difference_update([number for number in invalid if number <= after])
-    all_of_them = np.arange(after + 1, after + 1 + count + len(invalid), dtype=np.int64)
-    return all_of_them[~np.isin(all_of_them, np.array(list(invalid), dtype=np.int64))][:count]
+def _ends(buffer: bytes, *, ended: bool) -> Iterator[int]:
+    """Where a block may end: after its last line, and after the last one with an odd number of quotation marks more.
+
+    One of them is not within a quoted value, but for odd quotation marks in values that are not quoted.
+    """
+    if ended:
+        yield len(buffer)
+        return
+    line = buffer.rfind(b"\n")
+    if line < 0:
+        return
+    yield line + 1
+    marks = 0
+    while line > 0 and marks % 2 == 0 and (mark := buffer.rfind(b'"', 0, line)) >= 0:
+        before = buffer.rfind(b"\n", 0, mark)
+        marks += buffer.count(b'"', before + 1, line)
+        line = before
+    if line >= 0 and marks % 2:
+        yield line + 1

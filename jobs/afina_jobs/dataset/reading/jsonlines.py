@@ -76,7 +76,7 @@ def parse_row(line: bytes) -> Row:
     Raises:
         ValueError: it is no object, or a key is there twice.
     """
-    found = json.loads(line, parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_unique)
+    found = _DECODER.decode(line.decode())
     if not isinstance(found, dict):
         raise ValueError("no object")
     if any(isinstance(value, dict | list) for value in found.values()):
@@ -114,3 +114,6 @@ def _some(rows: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
 
 def _shown(line: bytes) -> str:
     return line[:200].decode(errors="replace").strip()
+
+
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_unique)

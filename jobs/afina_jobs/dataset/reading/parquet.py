@@ -29,7 +29,7 @@ class ParquetReader(RowReader):
         self._file, self._name = file, name
         self.findings = []
         try:
-            with pq.ParquetFile(file) as opened:
+            with pq.ParquetFile(file, page_checksum_verification=True) as opened:
                 self.columns = checked_columns(list(opened.schema_arrow.names), name)
                 self._target = pa.schema([(field.name, _target(field, name)) for field in opened.schema_arrow])
                 _guard(opened.metadata, name)
@@ -41,7 +41,7 @@ class ParquetReader(RowReader):
     def batches(self, reject: Reject) -> Iterator[Batch]:
         after = 0
         try:
-            with pq.ParquetFile(self._file) as opened:
+            with pq.ParquetFile(self._file, page_checksum_verification=True) as opened:
                 for read in opened.iter_batches(BATCH_ROWS, use_threads=False):
                     columns = [
                         _cast(read.column(index), self._target.field(index).type) for index in range(read.num_columns)

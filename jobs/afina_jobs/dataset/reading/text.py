@@ -6,7 +6,6 @@ printable characters with latin-1. Compression by gzip is seen by its first two 
 
 import codecs
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,16 +50,17 @@ class TextFile:
     encoding: str
 
     def chunks(self) -> Iterator[bytes]:
-        """The content as UTF-8, without a byte order mark.
+        """The content as UTF-8, without a byte order mark; no chunk is empty.
 
         Raises:
             DatasetError: it is cut off, or expands beyond the limits.
         """
         decoder = codecs.getincrementaldecoder(self.encoding)()
         for chunk in _raw_chunks(self.file, self.name, self.compressed):
-            yield decoder.decode(chunk).encode("utf-8", "replace")
+            if decoded := decoder.decode(chunk):
+                yield decoded.encode("utf-8", "replace")
         try:
-            yield decoder.decode(b"", final=True).encode()
+            decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
             raise unreadable(f"{self.name} ends within a character of {self.encoding}: is it complete?") from error
 
@@ -143,13 +143,13 @@ def _guard(expanded: int, read: int, name: str) -> None:
 
 
 class Lines:
-    """Reads a text file line by line, and then the rest of it as a stream for pyarrow."""
+    """Reads a text file line by line, or its first lines so and then the rest."""
 
     def __init__(self, text: TextFile) -> None:
         self._name = text.name
         self._chunks = text.chunks()
         self._buffer = b""
-        self._at_end = False
+        self._position = 0
 
     def line(self) -> bytes:
         """The next line with its end; empty at the end of the file.
@@ -157,47 +157,21 @@ class Lines:
         Raises:
             DatasetError: the line is longer than a row may be.
         """
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0 and not self._at_end:
+        searched = self._position
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            self._buffer, self._position = self._buffer[self._position :], 0
             searched = len(self._buffer)
             if searched > MAX_ROW_BYTES:
                 raise too_large(f"{self._name} has a line of over {size(MAX_ROW_BYTES)}: is it what spec.format says?")
-            self._fill()
-        end = end + 1 if end >= 0 else len(self._buffer)
-        line, self._buffer = self._buffer[:end], self._buffer[end:]
-        return line
-
-    def rest(self, ending: bytes) -> "Rest":
-        """What comes after the lines that were read, and then the ending."""
-        return Rest(self._buffer, self._chunks, ending)
-
-    def _fill(self) -> None:
-        chunk = next(self._chunks, None)
-        self._at_end = chunk is None
-        self._buffer += chunk or b""
-
-
-class Rest(io.RawIOBase):
-    """A readable stream over chunks."""
-
-    def __init__(self, head: bytes, chunks: Iterator[bytes], ending: bytes) -> None:
-        super().__init__()
-        self._buffer = head
-        self._chunks = chunks
-        self._ending = ending
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, wanted: int = -1) -> bytes:
-        """At most so many bytes, but for the end at least one."""
-        while not self._buffer:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                self._buffer, self._ending = self._ending, b""
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                end = len(self._buffer) - 1
                 break
-            self._buffer = chunk
-        if wanted < 0:
-            wanted = len(self._buffer)
-        taken, self._buffer = self._buffer[:wanted], self._buffer[wanted:]
-        return taken
+            self._buffer += chunk
+        begin, self._position = self._position, end + 1
+        return self._buffer[begin : self._position]
+
+    def rest(self) -> Iterator[bytes]:
+        """What comes after the lines that were read."""
+        yield self._buffer[self._position :]
+        yield from self._chunks
