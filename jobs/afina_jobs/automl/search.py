@@ -146,18 +146,17 @@ class Search:
         self._before = await self._thread(self._clock.seconds)
         self._began = time.monotonic()
         watch = asyncio.create_task(self._watch_clock())
-        serving = [asyncio.create_task(self._serve(slot)) for slot in self._slots]
-        work: asyncio.Future[Any] = asyncio.gather(*serving)
+        work = asyncio.create_task(self._serve_all())
         try:
             await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            await self._stop([*serving, watch])
+            await self._stop([work, watch])
             for ledger in self._ledgers.values():
                 await self._thread(ledger.release_all)
             raise
         if work.done():
             work.result()
-        await self._stop([*serving, watch])
+        await self._stop([work, watch])
         for ledger in self._ledgers.values():
             await self._thread(ledger.end_all, Pruned("the search ended before it did"))
 
@@ -170,6 +169,9 @@ class Search:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._record_time()
+
+    async def _serve_all(self) -> None:
+        await asyncio.gather(*(self._serve(slot) for slot in self._slots))
 
     async def _serve(self, slot: Slot) -> None:
         while True:

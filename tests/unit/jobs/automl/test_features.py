@@ -96,3 +96,5 @@ def test_no_row_sees_its_own_target_in_an_encoded_category() -> None:
     others = encoder.transform_seen(values, target, seed=0)[:, 0]
     assert np.corrcoef(own, TARGET)[0, 1] == pytest.approx(1)
     assert abs(np.corrcoef(others, TARGET)[0, 1]) < 0.5
+    _, seen = pipeline.fit({"town": values}, {"town": "Categorical"}, TARGET, 2, seed=0)
+    assert seen[:, 0] == pytest.approx(others)

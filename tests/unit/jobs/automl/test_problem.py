@@ -66,11 +66,15 @@ def test_every_row_is_tested_once_and_never_held_out() -> None:
 def test_copies_of_a_row_stay_on_one_side() -> None:
     frame = a_frame().drop(columns=["group", "time"])
     doubled = pd.concat([frame, frame.iloc[:60]], ignore_index=True)
-    copies = copies_of(doubled)
-    splits = split(doubled, None, ModelValidation(folds=3), copies, seed=0)
-    assert not set(copies[splits.development]) & set(copies[splits.holdout])
+    splits = split(doubled, None, ModelValidation(folds=3), copies_of(doubled), seed=0)
+    values = doubled["x"].to_numpy()
+    assert not set(values[splits.development]) & set(values[splits.holdout])
     for train, test in splits.folds:
-        assert not set(copies[splits.development][train]) & set(copies[splits.development][test])
+        assert not set(values[splits.development][train]) & set(values[splits.development][test])
+
+
+def test_data_that_repeats_by_nature_is_not_grouped() -> None:
+    assert copies_of(pd.DataFrame({"heads": [True, False] * 50})).tolist() == list(range(100))
 
 
 def test_groups_stay_on_one_side() -> None:

@@ -22,6 +22,9 @@ TURNS = {
     "the leader is preferred": (
         [Standing("a", begun=2, best_loss=0.9), Standing("b", begun=2, best_loss=0.1)], "b",
     ),
+    "the leader is preferred even with more models": (
+        [Standing("a", begun=3, best_loss=0.9), Standing("b", begun=8, best_loss=0.1)], "b",
+    ),
     "the second is not forgotten": (
         [Standing("a", begun=2, best_loss=0.9), Standing("b", begun=9, best_loss=0.1)], "a",
     ),
