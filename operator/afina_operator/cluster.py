@@ -218,14 +218,14 @@ class HttpCluster:
 
 
 def _answer(what: str, code: int, content: bytes) -> Json:
+    if content.strip() == _NO_SUCH_KIND:
+        raise NotFoundError(f"{what}: the API server does not know that kind")
     try:
-        body = json.loads(content)
-    except ValueError:
-        if content.strip() == _NO_SUCH_KIND:
-            raise NotFoundError(f"{what}: the API server does not know that kind") from None
-        raise UnavailableError(f"{what}: {code}, and the answer is no JSON") from None
+        body = dict(json.loads(content))
+    except (ValueError, TypeError):
+        raise UnavailableError(f"{what}: {code}, and the answer is no JSON object") from None
     if code < 400:
-        return dict(body)
+        return body
     raise _ERRORS.get(code, UnavailableError)(f"{what}: {code} {body.get('message', '')}")
 
 

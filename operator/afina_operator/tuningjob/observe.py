@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
+from afina_api.base import LocalReference
 from afina_operator.cluster import Cluster
 from afina_operator.resources import (
     CONFIG_MAPS,
@@ -65,10 +68,13 @@ async def _obstacles(cluster: Cluster, job: Json, child: Json | None, found: Seq
 
 
 async def _missing_source(cluster: Cluster, job: Json) -> str:
-    name = dig(job, "spec", "trial", "source", "configMapRef", "name")
-    if not isinstance(name, str):
+    try:
+        # The spec may have gone around the schema, and this name becomes a part of a URL.
+        reference = LocalReference.model_validate(dig(job, "spec", "trial", "source", "configMapRef"))
+    except ValidationError:
         return ""
-    return "" if await cluster.exists(Ref(CONFIG_MAPS, job["metadata"]["namespace"], name)) else name
+    there = await cluster.exists(Ref(CONFIG_MAPS, job["metadata"]["namespace"], reference.name))
+    return "" if there else reference.name
 
 
 async def _last_warning(cluster: Cluster, subject: Json) -> str:

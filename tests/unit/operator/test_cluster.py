@@ -111,9 +111,10 @@ async def test_what_is_not_there_is_none(server: Server, client: HttpCluster) ->
     assert await client.get_all([TARGET, TARGET]) == [None, None]
 
 
-async def test_an_answer_that_is_no_json_says_nothing(server: Server, client: HttpCluster) -> None:
-    server.body = "<html>proxy</html>"
-    with pytest.raises(UnavailableError, match="no JSON"):
+@pytest.mark.parametrize("body", ["<html>proxy</html>", "", "3", "[1]", '"text"', "null"])
+async def test_an_answer_that_is_no_json_object_says_nothing(server: Server, client: HttpCluster, body: str) -> None:
+    server.body = body
+    with pytest.raises(UnavailableError, match="no JSON object"):
         await client.get(TARGET)
 
 
