@@ -45,6 +45,7 @@ def a_job(
     parameters: Sequence[Json] = (X, N),
     algorithm: Json | None = None,
     pruning: str | None = None,
+    name: str = "a-job",
     uid: str = "",
 ) -> Json:
     """A TuningJob as its file says it. Give one of python (entrypoint), script (for sh), argv or builtin."""
@@ -61,7 +62,7 @@ def a_job(
         "trial": kinds | (trial or {}),
     }
     spec |= {"pruning": {"name": pruning}} if pruning else {}
-    metadata = {"name": "a-job", "namespace": "a-team", "uid": uid}
+    metadata = {"name": name, "namespace": "a-team", "uid": uid}
     return {"apiVersion": "afina.dev/v1alpha1", "kind": "TuningJob", "metadata": metadata, "spec": spec}
 
 
@@ -191,7 +192,7 @@ def processes_with(marker: str) -> list[int]:
     return found
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 240) -> None:
     """Return when the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

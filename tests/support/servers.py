@@ -42,7 +42,7 @@ class MlflowServer:
         env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
-        wait_for(self._answers, seconds=120)
+        wait_for(self._answers)
 
     def kill(self) -> None:
         """End it at once."""

@@ -60,12 +60,12 @@ def mlflow_python() -> Path:
     return python
 
 
-@pytest.fixture
-def mlflow_server(mlflow_python: Path, tmp_path: Path) -> Iterator[MlflowServer]:
-    """An MLflow server with nothing in it."""
-    folder = tmp_path / "mlflow"
-    folder.mkdir()
-    server = MlflowServer(mlflow_python, folder)
-    server.start()
-    yield server
-    server.kill()
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """An MLflow server that other tests use too: leave it running."""
+    server = MlflowServer(mlflow_python, tmp_path_factory.mktemp("mlflow"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,146 @@
+"""What the driver leaves in a real MLflow server, which goes away in the midst of it."""
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from afina_api.tuningjob import TuningJob
+from afina_jobs.tracking.mirror import Ending, Mirror
+from afina_jobs.tracking.runs import STUDY_TAG, TRIAL_TAG
+from support.searches import Driver, a_job, wait_for
+from support.servers import MlflowServer
+
+pytestmark = pytest.mark.integration
+
+SCRIPT = """
+echo here
+echo "{\\"step\\": 0, \\"rmse\\": 9}"
+echo "{\\"step\\": 1, \\"rmse\\": NaN}"
+sleep 0.3
+[ $AFINA_TRIAL_NUMBER != 2 ] || exit 3
+echo "{\\"rmse\\": $AFINA_TRIAL_NUMBER, \\"mae\\": 5}"
+"""
+
+
+class Tracked:
+    """The runs of a driver's job."""
+
+    def __init__(self, server: MlflowServer, name: str) -> None:
+        self.client = MlflowClient(server.url)
+        self._experiment = f"a-team/{name}"
+
+    def parents(self) -> list[Run]:
+        return [run for run in self._runs() if STUDY_TAG in run.data.tags]
+
+    def trials(self) -> dict[int, Run]:
+        """The trials' runs by number; fails where a trial has two."""
+        found: dict[int, Run] = {}
+        for run in self._runs():
+            if TRIAL_TAG in run.data.tags:
+                number = int(run.data.tags[TRIAL_TAG])
+                assert number not in found
+                found[number] = run
+        return found
+
+    def _runs(self) -> Sequence[Run]:
+        experiment = self.client.get_experiment_by_name(self._experiment)
+        return self.client.search_runs([experiment.experiment_id]) if experiment else []
+
+    def check(self, driver: Driver) -> None:
+        """MLflow has what the study has: each trial once, and no more."""
+        trials, runs = driver.trials(), self.trials()
+        (parent,) = self.parents()
+        assert sorted(runs) == [trial.number for trial in trials]
+        for trial in trials:
+            run = runs[trial.number]
+            assert run.info.status == ("FINISHED" if trial.value is not None else "FAILED")
+            assert trial.value is None or run.data.metrics["rmse"] == trial.value
+            assert run.data.params == {name: str(value) for name, value in trial.params.items()}
+            assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+
+
+def test_records_each_trial_and_the_job(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    driver = Driver(
+        tmp_path,
+        a_job(script=SCRIPT, trials=4, failures=1, name="whole"),
+        env={"MLFLOW_TRACKING_URI": mlflow_server.url},
+    )
+    assert driver.run() == 0, driver.log()
+    tracked = Tracked(mlflow_server, "whole")
+    tracked.check(driver)
+    runs = tracked.trials()
+    assert runs[3].data.metrics == {"rmse": 3, "mae": 5}
+    steps = tracked.client.get_metric_history(runs[3].info.run_id, "rmse")
+    assert [(point.step, point.value) for point in steps if point.value in (9, 3)] == [(0, 9), (1, 3)]
+    tags = runs[2].data.tags
+    assert (tags["afina.state"], tags["afina.reason"]) == ("FAIL", "ExitCode")
+    assert tags["afina.message"].startswith("exit code 3")
+    (parent,) = tracked.parents()
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params == {"algorithm": "TPE", "seed": "1", "metric": "rmse", "goal": "Minimize"}
+    assert parent.data.metrics == {"rmse": 0}
+    files = {file.path for file in tracked.client.list_artifacts(parent.info.run_id, "plots")}
+    assert files > {"plots/index.html", "plots/history.html", "plots/parallel_coordinate.html", "plots/slice.html"}
+    assert "trials.csv" in {file.path for file in tracked.client.list_artifacts(parent.info.run_id)}
+
+
+def test_an_outage_leaves_no_hole_and_no_twin(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    wait = "while [ $AFINA_TRIAL_NUMBER -gt 7 ] && [ ! -e ../../go ]; do sleep 0.05; done"
+    job = a_job(script=wait + SCRIPT, trials=16, failures=1, name="outage")
+    driver = Driver(tmp_path, job, env={"MLFLOW_TRACKING_URI": mlflow_server.url})
+    tracked = Tracked(mlflow_server, "outage")
+    with driver.start() as process:
+        wait_for(lambda: len(tracked.trials()) > 3)
+        mlflow_server.kill()
+        (tmp_path / "go").touch()
+        wait_for(lambda: "12/16 trials" in driver.log())  # the search goes on meanwhile
+        mlflow_server.start()
+        assert process.wait() == 0, driver.log()
+    tracked.check(driver)
+    assert "MLflow does not answer, the search goes on" in driver.log()
+    assert tracked.parents()[0].info.status == "FINISHED"
+
+
+def test_kills_and_lost_replies_leave_no_hole_and_no_twin(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    job = a_job(script=SCRIPT, trials=12, failures=12, name="kills")
+    driver = Driver(tmp_path, job, env={"MLFLOW_TRACKING_URI": mlflow_server.url})
+    tracked = Tracked(mlflow_server, "kills")
+    for least in (1, 3, 5):
+        process = driver.start()
+        wait_for(lambda: len(tracked.trials()) > least)  # noqa: B023
+        process.kill()
+        process.wait()
+    # A run whose creation the driver never heard of, begun and not filled.
+    first = tracked.trials()[0]
+    tags = {tag: first.data.tags[tag] for tag in ("mlflow.parentRunId", TRIAL_TAG)}
+    tracked.client.create_run(first.info.experiment_id, tags=tags)
+    assert driver.run() == 0, driver.log()
+    tracked.check(driver)
+
+
+def test_begins_again_in_an_experiment_that_was_deleted(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    client = MlflowClient(mlflow_server.url)
+    client.delete_experiment(client.create_experiment("a-team/deleted"))
+    driver = Driver(
+        tmp_path, a_job(script=SCRIPT, trials=1, name="deleted"), env={"MLFLOW_TRACKING_URI": mlflow_server.url}
+    )
+    assert driver.run() == 0
+    Tracked(mlflow_server, "deleted").check(driver)
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["that accepts and never answers", "that is not there"])
+async def test_does_not_wait_for_ever_for_a_server(
+    hangs: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if hangs:
+            listener.listen(100)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        mirror = Mirror(TuningJob.model_validate(a_job(script="true")), "a-study", 1)
+        await mirror.finish(Ending(succeeded=True, artifacts=[]), 3)
+    assert "MLflow did not take all in 3 s" in caplog.text
