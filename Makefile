@@ -8,6 +8,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEVCLUSTER := PYTHONPATH=dev $(PYTHON) -m devcluster
 PYTEST := $(BIN)/pytest
+# In CI what failed runs once more by itself: tests that kill processes share two cores with all that they started.
+# A test that needs it is named in the log and is a bug to mend.
+again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(PYTEST) $(1) --lf --lfnf none; })
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
@@ -79,14 +82,14 @@ lint-chart: ## Check the chart
 	$$($(DEVCLUSTER) tools helm) lint charts/afina --strict --set image.registry=registry.example.com
 
 unit: .venv/stamp ## Tests without a cluster
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit $(call again,tests/unit)
 
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
-	$(DEVCLUSTER) tools kubernetes >/dev/null
-	$(PYTEST) tests/integration
+	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
+	$(PYTEST) tests/integration $(call again,tests/integration)
 
 e2e: up ## Tests on the whole cluster
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e $(call again,tests/e2e)
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ def _image_refs(paths: Paths, _: argparse.Namespace) -> None:
 
 
 def _tools(paths: Paths, options: argparse.Namespace) -> None:
+    host.prepare(paths)
     for binary in tools.build(options.names, paths).values():
         print(binary)
 

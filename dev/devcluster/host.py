@@ -23,6 +23,8 @@ PACKAGES = {
     "kmod": "/sbin/modprobe",
     "mmdebstrap": "/usr/bin/mmdebstrap",
     "openssl": "/usr/bin/openssl",
+    # Not for the cluster: the integration tests keep studies in it.
+    "postgresql-15": "/usr/lib/postgresql/15/bin/initdb",
     "prometheus": "/usr/bin/prometheus",
     "runc": "/usr/sbin/runc",
 }
