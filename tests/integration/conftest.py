@@ -133,7 +133,9 @@ class ControlPlane:
 
     def _run(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
-            self._processes[name] = subprocess.Popen(command, stdout=log, stderr=log)
+            # It ends with the test run, however that ends.
+            tied = ["setpriv", "--pdeathsig", "KILL", *command]
+            self._processes[name] = subprocess.Popen(tied, stdout=log, stderr=log)
 
     def _write_kubeconfig(self, user: str, path: Path) -> None:
         deadline = time.monotonic() + _READY_SECONDS
