@@ -77,7 +77,7 @@ def main() -> int:
     except KubeError as error:
         say(f"demo: {error}")
         return 1
-    say(f"\n{timeline.summary()}\n\n{_NEXT}")
+    print(f"\n{timeline.summary()}\n\n{_NEXT}")
     return 0 if all(Row.of(job).succeeded for job in jobs) else 1
 
 
@@ -142,23 +142,23 @@ def _print_changes(cluster: Cluster, names: list[str]) -> list[Json]:
 
 
 def _show_results(cluster: Cluster, jobs: list[Json]) -> None:
-    say("\nBest parameters")
+    print("\nBest parameters")
     for job in jobs:
         row, best = Row.of(job), (job["status"].get("best") or [None])[0]
         if row.succeeded and best:
             values = ", ".join(f"{parameter['name']}={_short(parameter['value'])}" for parameter in best["params"])
-            say(f"  {row.name}: {row.best} in trial {best['number']}, {row.trials} trials")
-            say(f"    {values}")
+            print(f"  {row.name}: {row.best} in trial {best['number']}, {row.trials} trials")
+            print(f"    {values}")
         else:
-            say(f"  {row.name}: {row.reason}: {row.message}")
-    say("\nHistory and plots, in MLflow")
-    say(f"  kubectl -n {NAMESPACE} port-forward service/{RELEASE}-mlflow {PORT}:{PORT}")
+            print(f"  {row.name}: {row.reason}: {row.message}")
+    print("\nHistory and plots, in MLflow")
+    print(f"  kubectl -n {NAMESPACE} port-forward service/{RELEASE}-mlflow {PORT}:{PORT}")
     with forwarded_mlflow(cluster) as mlflow:
         for job in jobs:
             if tracking := job["status"].get("tracking"):
                 run = f"#/experiments/{tracking['experimentId']}/runs/{tracking['runId']}/artifacts"
-                say(f"  {job['metadata']['name']}: http://localhost:{PORT}/{run}")
-                say(f"    {', '.join(mlflow.artifacts(tracking['runId']))}")
+                print(f"  {job['metadata']['name']}: http://localhost:{PORT}/{run}")
+                print(f"    {', '.join(mlflow.artifacts(tracking['runId']))}")
 
 
 def _short(value: object) -> str:
