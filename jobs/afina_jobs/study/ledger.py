@@ -8,10 +8,14 @@ All calls come from one thread.
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import optuna
 from optuna import Study
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -96,16 +100,18 @@ class Ledger:
         return patiently(lambda: self._begin_trial(limit))
 
     def _begin_trial(self, limit: float) -> Proposal | None:
-        trial = self._orphan() or (self._study.ask() if len(self._trials()) < limit else None)
+        trials = self._trials()
+        trial = self._orphan(trials) or (self._study.ask() if len(trials) < limit else None)
         if trial is None:
             return None
         params = {name: suggest(trial, name, found) for name, found in self._space.items()}
         trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
-        self._running[trial.number] = _Running(trial, set(self._trials()[trial.number].intermediate_values))
+        known = trials[trial.number].intermediate_values if trial.number < len(trials) else ()
+        self._running[trial.number] = _Running(trial, set(known))
         return Proposal(trial.number, params)
 
-    def _orphan(self) -> optuna.Trial | None:
-        for frozen in self._trials():
+    def _orphan(self, trials: Sequence[FrozenTrial]) -> optuna.Trial | None:
+        for frozen in trials:
             if frozen.state == TrialState.RUNNING and frozen.number not in self._running:
                 trial = optuna.Trial(self._study, frozen._trial_id)
                 if frozen.user_attrs.get(ATTEMPTS, 0) <= MAX_DEATHS:
@@ -135,30 +141,32 @@ class Ledger:
         for frozen in self.trials():
             if frozen.state == TrialState.RUNNING:
                 trial = optuna.Trial(self._study, frozen._trial_id)
-                patiently(lambda trial=trial: self._tell(trial, outcome))  # type: ignore[misc]
+                patiently(partial(self._tell, trial, outcome))
         self._running.clear()
 
     def _tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
-        if self._trials()[trial.number].state.is_finished():
-            return  # told before the answer was lost
+        with suppress(UpdateFinishedTrialError):  # it was told, and the answer lost
+            self._tell_once(trial, outcome)
+
+    def _tell_once(self, trial: optuna.Trial, outcome: Outcome) -> None:
         match outcome:
             case Succeeded():
                 if len(outcome.metrics) > 1:
                     trial.set_user_attr(METRICS, dict(outcome.metrics))
-                self._study.tell(trial, outcome.value)
+                self._study.tell(trial, outcome.value, skip_if_finished=True)
             case Failed():
                 trial.set_user_attr(REASON, str(outcome.reason))
                 trial.set_user_attr(MESSAGE, outcome.message)
-                self._study.tell(trial, state=TrialState.FAIL)
+                self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
             case Pruned():
                 trial.set_user_attr(MESSAGE, outcome.message)
-                self._study.tell(trial, state=TrialState.PRUNED)
+                self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
 
     def release_all(self) -> None:
         """Leave the running trials to the next driver, without counting this one's end as a death."""
         for running in self._running.values():
             attempts = running.trial.user_attrs[ATTEMPTS] - 1
-            patiently(lambda running=running, attempts=attempts: running.trial.set_user_attr(ATTEMPTS, attempts))  # type: ignore[misc]
+            patiently(partial(running.trial.set_user_attr, ATTEMPTS, attempts))
         self._running.clear()
 
     def close(self) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.reasons import Reason
-from afina_jobs.contract import Succeeded
+from afina_api.reasons import Reason, TrialReason
+from afina_jobs.contract import Failed, Outcome, Pruned, Succeeded
 from afina_jobs.search.space import suggest
 from afina_jobs.session import CannotBeginError
 from afina_jobs.study.ledger import METRICS, Ledger
@@ -102,6 +102,15 @@ async def test_same_seed_tries_the_same_however_often_it_is_interrupted(algorith
     assert len({json.dumps(params) for params in straight}) > 6
     assert params_of(a_search("interrupted", 12)) == straight
     assert params_of(a_search("other", 12, seed=4)) != straight
+
+
+def test_draws_each_parameter_on_its_own(tmp_path: Path) -> None:
+    twins = [X, X | {"name": "y"}]
+    ledger = Ledger(open_storage(sqlite_url(tmp_path)), Search(tmp_path, a_job(script="true", parameters=twins)).model)
+    proposals = [ledger.begin_trial(20) for _ in range(20)]
+    drawn = [(proposal.params["x"], proposal.params["y"]) for proposal in proposals if proposal]
+    assert len({value for pair in drawn for value in pair}) == 40
+    ledger.close()
 
 
 async def test_draws_a_seed_where_none_is_given_and_keeps_it(tmp_path: Path) -> None:
@@ -251,7 +260,10 @@ async def test_needs_torch_for_gaussian_processes(tmp_path: Path, monkeypatch: p
     assert error.value.verdict.reason == Reason.INVALID_SPEC
 
 
-def test_records_a_trial_once_however_often_it_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "again", [Succeeded(2.0), Failed(TrialReason.KILLED, "late"), Pruned("late")], ids=["succeeded", "failed", "pruned"]
+)
+def test_records_a_trial_once_however_often_it_is_told(again: Outcome, tmp_path: Path) -> None:
     job = Search(tmp_path, a_job(script="true")).model
     ledger = Ledger(open_storage(sqlite_url(tmp_path)), job)
     proposal = ledger.begin_trial(1)
@@ -259,6 +271,6 @@ def test_records_a_trial_once_however_often_it_is_told(tmp_path: Path) -> None:
     running = ledger._running[proposal.number]
     ledger.end_trial(proposal.number, Succeeded(1.0))
     ledger._running[proposal.number] = running  # as if the storage had not said that it heard
-    ledger.end_trial(proposal.number, Succeeded(2.0))
+    ledger.end_trial(proposal.number, again)
     assert [trial.value for trial in ledger.trials()] == [1.0]
     ledger.close()
