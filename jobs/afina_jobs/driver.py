@@ -1,18 +1,20 @@
-"""The process in a TuningJob's pod: `python3 -m afina_jobs.driver`.
+"""The process in a job's pod: `python3 -m afina_jobs.driver`.
 
-Exit codes: 0, the search ended as it should; 10, it failed for good; 143, it was told to stop and will be resumed.
+Exit codes: 0, the job ended as it should; 10, it failed for good; 143, it was told to stop and will be resumed.
 With 0 and 10 the reason is in the termination log. Any other code is a death, after which it is started again.
 """
 
 import asyncio
 import ctypes
+import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from afina_jobs.signals import until_signalled
 
@@ -56,23 +58,32 @@ class Settings:
 
 
 def main() -> None:
-    """Run the search and end the process."""
+    """Run the job and end the process."""
     # As process 1 of the pod we have to ask for SIGTERM, and the imports below take a second.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_STOPPED))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     hide_environment()
-    from afina_jobs.podrun import run_in_pod
-
-    settings = Settings.from_environment(os.environ)
     try:
-        code = asyncio.run(until_signalled(run_in_pod(settings), [signal.SIGTERM]))
+        code = asyncio.run(until_signalled(work(os.environ), [signal.SIGTERM]))
     except Exception:
         log.exception("the driver died")
         code = 1
     logging.shutdown()
     # Threads that still wait for a server that does not answer must not keep the pod.
     os._exit(EXIT_STOPPED if code is None else code)
+
+
+def work(env: Mapping[str, str]) -> Coroutine[Any, Any, int]:
+    """Does what the mounted object is for, and gives the exit code. Imports what its kind needs, and no more."""
+    kind = json.loads(Path(env["AFINA_SPEC"]).read_text())["kind"]
+    if kind == "Dataset":
+        from afina_jobs.dataset import run
+
+        return run.run_in_pod(env)
+    from afina_jobs.podrun import run_in_pod
+
+    return run_in_pod(Settings.from_environment(env))
 
 
 def hide_environment() -> None:

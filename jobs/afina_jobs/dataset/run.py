@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from afina_api.dataset import Dataset, DatasetStatus
+from afina_api.reasons import DatasetReason
 from afina_jobs.dataset.build import Outcome, Place, build
 from afina_jobs.dataset.sources.addresses import AllowList
 from afina_jobs.report.reporter import Reporter
@@ -43,6 +46,20 @@ class DatasetSettings:
         return cls(place, Path(env.get("AFINA_TERMINATION_LOG", "/dev/termination-log")))
 
 
+async def run_in_pod(env: Mapping[str, str]) -> int:
+    """Make the Dataset whose JSON is in the file AFINA_SPEC; the exit code."""
+    settings = DatasetSettings.from_environment(env)
+    try:
+        dataset = _read(Path(env["AFINA_SPEC"]))
+    except ValidationError as error:
+        return _end(Outcome(DatasetReason.INVALID_SPEC, str(error), DatasetStatus(conditions=[])), settings)
+    return await run_dataset(dataset, settings)
+
+
+def _read(spec: Path) -> Dataset:
+    return Dataset.model_validate_json(spec.read_bytes())
+
+
 async def run_dataset(dataset: Dataset, settings: DatasetSettings) -> int:
     """Read, report, and leave the reason in the termination log; the exit code.
 
@@ -71,6 +88,10 @@ async def run_dataset(dataset: Dataset, settings: DatasetSettings) -> int:
     finally:
         if reporter:
             await reporter.finish(wait)
+    return _end(found, settings)
+
+
+def _end(found: Outcome, settings: DatasetSettings) -> int:
     log.info("the Dataset is read: %s: %s", found.reason, found.message)
     settings.termination_log.write_text(termination_message(found))
     return EXIT_ENDED if found.succeeded else EXIT_FAILED

@@ -150,6 +150,7 @@ class _Moments:
         divisible = 0 < self.high - self.low < math.inf
         return np.linspace(self.low, self.high, BINS + 1) if divisible else np.array([self.low, self.high])
 
+    @np.errstate(over="ignore", invalid="ignore")
     def as_json(self) -> dict[str, Any]:
         """Where numbers are so large that a mean or a deviation is not finite, it is None."""
         std = math.sqrt(self._squares / (self._count - 1)) if self._count > 1 else 0.0

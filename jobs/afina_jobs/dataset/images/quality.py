@@ -1,6 +1,6 @@
 """How good an image is for learning: sharpness, exposure and white balance, each from 0 to 1, and their mean.
 
-All are measured on a copy whose shorter side has 512 pixels, so that they do not depend on the resolution.
+All are measured on a copy whose shorter side has 512 pixels, so that they depend little on the resolution.
 
 Sharpness: v / (v + 100), with v the variance of the Laplacian of the luma from 0 to 255 (Pech-Pacheco et al., "Diatom
 autofocusing in brightfield microscopy", ICPR 2000). Below the customary threshold of 100, which maps to 0.5, an image
