@@ -31,7 +31,6 @@ ENDLESS = script("sleep 1000000")
 UNPLACEABLE = {**script(LOSS_IS_X), "resources": {"cpu": "50m", "memory": "64Mi", "gpu": 64}}
 
 JOBS: dict[str, Json] = {
-    "pausing": tuning_job("pausing", SLOW, budget={"maxTrials": 60, "parallelTrials": 2}),
     "growing": tuning_job("growing", SLOW, budget={"maxTrials": 100}),
     "passing": tuning_job("passing", script(LOSS_IS_X), ttlSecondsAfterFinished=1),
     "long": tuning_job(LONG_NAME, script(LOSS_IS_X)),
@@ -73,6 +72,8 @@ def test_budget_grows_in_flight_and_the_search_space_does_not(afina: Cluster, na
 
 
 def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
+    # Long enough for the operator to be away for a while: it may be under fire.
+    afina.apply(tuning_job("pausing", SLOW, budget={"maxTrials": 60, "parallelTrials": 2}), namespace=namespace)
     wait_for_trials(afina, namespace, "pausing", ended=2)
     _patch_spec(afina, namespace, "pausing", {"suspend": True})
     paused = wait_for_condition(afina, namespace, "pausing", "Suspended")

@@ -61,7 +61,8 @@ def test_bounds_its_last_words(tmp_path: Path) -> None:
 
 
 def test_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
-    script = 'echo here; sleep 0.$(($AFINA_TRIAL_NUMBER % 5)); echo "{\\"rmse\\": $AFINA_TRIAL_NUMBER}"'
+    # Ten lives of under a second are shorter than the search, so that each is cut off in the middle of it.
+    script = 'echo here; sleep 0.$(($AFINA_TRIAL_NUMBER % 5 + 2)); echo "{\\"rmse\\": $AFINA_TRIAL_NUMBER}"'
     driver = Driver(tmp_path, a_job(script=script, trials=40, parallel=2, failures=40))
     seen: dict[int, FrozenTrial] = {}
     moments = random.Random(5)
@@ -69,10 +70,10 @@ def test_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
         process = driver.start()
         if round_ % 3:  # else it dies while it starts
             begun = driver.log().count(" | here")
-            wait_for(lambda: driver.log().count(" | here") > begun)  # noqa: B023
-        time.sleep(moments.uniform(0, 1.5))
+            wait_for(lambda: driver.log().count(" | here") > begun or process.poll() is not None)  # noqa: B023
+        time.sleep(moments.uniform(0, 0.8))
         process.kill()
-        process.wait()
+        assert process.wait() == -signal.SIGKILL
         for trial in driver.trials():
             if trial.state in FINISHED:
                 assert seen.setdefault(trial.number, trial) == trial
