@@ -57,8 +57,7 @@ class Proxy:
 
     def stop(self) -> None:
         """End it."""
-        self._do(self._runner.cleanup())
-        self._do(self._session.close())
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -82,6 +81,13 @@ class Proxy:
             "current-context": "proxied",
         }
         self.kubeconfig.write_text(yaml.safe_dump(content))
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        await self._session.close()
+        # TLS connections close a moment after their session does:
+        # https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
+        await asyncio.sleep(0.25)
 
     async def _set(self, watches: Watches) -> None:
         self._watches = watches
