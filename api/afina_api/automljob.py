@@ -38,6 +38,11 @@ class AutoMLBudget(Model):
     max_models: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """So many models are fitted at most."""
 
+    @property
+    def seconds(self) -> int:
+        """Seconds of search."""
+        return self.time_seconds or {"Small": 600, "Medium": 3600, "Large": 28_800}[self.size]
+
 
 class ModelValidation(Model):
     """How models are compared. All of them on the same folds."""
@@ -70,7 +75,7 @@ class Constraints(Model):
 
     p95_milliseconds: Annotated[float, Field(gt=0, le=600_000)] | None = None
     """The 95th percentile of the time for one row, on one processor."""
-    size_bytes: Annotated[int, Field(ge=1)] | None = None
+    size_bytes: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """Size of the exported model."""
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 
 from afina_api import GROUP, VERSION
+from afina_api.automljob import AutoMLJob
 from afina_api.base import Model
+from afina_api.dataset import Dataset
 from afina_api.tuningjob import TuningJob
 
 Schema = dict[str, Any]
@@ -64,6 +66,36 @@ KINDS = (
             Column("Failed", ".status.trials.failed", "integer", 1),
             Column("Pruned", ".status.trials.pruned", "integer", 1),
             Column("Algorithm", ".spec.algorithm.name", "string", 1),
+            Column("Message", '.status.conditions[?(@.type=="Succeeded")].message', "string", 1),
+        ),
+    ),
+    Kind(
+        Dataset,
+        "datasets",
+        "mlds",
+        (
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+            Column("Rows", ".status.rows", "integer"),
+            Column("Columns", ".status.columns", "integer"),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
+            _AGE,
+            Column("Format", ".spec.format", "string", 1),
+            Column("Digest", ".status.digest", "string", 1),
+            Column("Message", '.status.conditions[?(@.type=="Ready")].message', "string", 1),
+        ),
+    ),
+    Kind(
+        AutoMLJob,
+        "automljobs",
+        "aml",
+        (
+            Column("Dataset", ".spec.datasetRef.name"),
+            Column("Best", ".status.summary.best"),
+            Column("Models", ".status.summary.models"),
+            Column("Reason", '.status.conditions[?(@.type=="Succeeded")].reason'),
+            _AGE,
+            Column("Target", ".spec.target", "string", 1),
+            Column("Registered", ".status.model.version", "string", 1),
             Column("Message", '.status.conditions[?(@.type=="Succeeded")].message', "string", 1),
         ),
     ),

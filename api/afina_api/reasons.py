@@ -116,6 +116,7 @@ class AutoMLReason(_Documented):
     TARGET_MISSING = "TargetMissing", "False: the Dataset has no column of the target's name."
     TARGET_UNUSABLE = "TargetUnusable", "False: the target has one value only, or does not suit the task."
     DATASET_TOO_SMALL = "DatasetTooSmall", "False: there are too few rows, groups or moments for the folds."
+    DATASET_NOT_READY = "DatasetNotReady", "False: the Dataset is not Ready, and will not be: the message tells why."
     DATASET_UNREADABLE = "DatasetUnreadable", "False: the Dataset's volume cannot be read."
     NO_MODEL_SUCCEEDED = "NoModelSucceeded", "False: no model could be fitted; the leaderboard says why."
     CONSTRAINTS_UNMET = "ConstraintsUnmet", "False: no model is as small and as fast as `spec.constraints` asks."

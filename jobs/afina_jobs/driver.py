@@ -81,6 +81,10 @@ def work(env: Mapping[str, str]) -> Coroutine[Any, Any, int]:
         from afina_jobs.dataset import run
 
         return run.run_in_pod(env)
+    if kind == "AutoMLJob":
+        from afina_jobs.automl import run as automl
+
+        return automl.run_in_pod(env)
     from afina_jobs.podrun import run_in_pod
 
     return run_in_pod(Settings.from_environment(env))

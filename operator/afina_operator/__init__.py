@@ -3,4 +3,7 @@
 Every kind is handled the same way: *observe* what exists, *plan* the next step, *apply* it. `reconciler` does that
 for one object, `workqueue` says which object is next, `watches` and `audit` notice what changed, `lease` allows one
 operator at a time to write, and `cluster` is the only module that talks to the API server.
+
+`driver` holds what the kinds have in common whose work the pod of one Kubernetes Job does; `tuningjob`, `dataset` and
+`automljob` say what is special about each: the pod's needs, the reasons, the words.
 """

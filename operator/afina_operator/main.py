@@ -13,18 +13,23 @@ import uvloop
 
 from afina_operator import logs, metrics, probes, watches
 from afina_operator.audit import Audit
+from afina_operator.automljob.objects import KIND as AUTOML_JOB
 from afina_operator.cluster import HttpCluster
 from afina_operator.credentials import Credentials
+from afina_operator.dataset.objects import KIND as DATASET
+from afina_operator.driver.handlers import controller
+from afina_operator.driver.handlers import watches as watches_of
 from afina_operator.errors import ClusterError, NotFoundError
 from afina_operator.lease import Lease, LeaseLostError
 from afina_operator.resources import Ref
 from afina_operator.settings import Settings
-from afina_operator.tuningjob import handlers as tuningjob
+from afina_operator.tuningjob.objects import KIND as TUNING_JOB
 from afina_operator.workers import Workers
 from afina_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
+_KINDS = (TUNING_JOB, DATASET, AUTOML_JOB)
 _RETRY_SECONDS = 5.0
 _SHUTDOWN_SECONDS = 10.0
 
@@ -63,10 +68,9 @@ class Operator:
 
     async def _run(self, cluster: HttpCluster, lease: Lease) -> int:
         settings, queue = self._settings, WorkQueue[Ref]()
-        watched = tuningjob.WATCHES
+        watched = watches_of(_KINDS)
         audit = Audit(watched, settings.watch_namespaces, cluster.list_metadata, queue.add)
-        controllers = (tuningjob.controller(settings),)
-        workers = Workers({one.resource: one for one in controllers}, cluster, queue)
+        workers = Workers({kind.resource: controller(kind, settings) for kind in _KINDS}, cluster, queue)
         server = await probes.serve(settings.port, audit.stale, lease.may_write)
         try:
             if not await self._first(lease.acquire()):

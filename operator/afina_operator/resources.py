@@ -36,6 +36,8 @@ class Resource:
 
 
 TUNING_JOBS = Resource(API_VERSION, "TuningJob", "tuningjobs")
+DATASETS = Resource(API_VERSION, "Dataset", "datasets")
+AUTOML_JOBS = Resource(API_VERSION, "AutoMLJob", "automljobs")
 JOBS = Resource("batch/v1", "Job", "jobs")
 PODS = Resource("v1", "Pod", "pods")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
@@ -48,6 +50,8 @@ LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
 _ALL = (
     TUNING_JOBS,
+    DATASETS,
+    AUTOML_JOBS,
     JOBS,
     PODS,
     CONFIG_MAPS,

@@ -26,6 +26,8 @@ class Settings:
     images: Images = field(default_factory=Images)
     mlflow_tracking_uri: str = ""
     """Where drivers log; empty: nowhere."""
+    http_allowed_hosts: str = ""
+    """The hosts, separated by commas, that Datasets may be read from over HTTP; empty: none."""
     start_deadline_seconds: int = 120
     """A pod that cannot start for so long, for a cause that waiting does not cure, fails its job."""
     workers: int = 4
@@ -58,6 +60,7 @@ class Settings:
                 pull_policy=text("IMAGE_PULL_POLICY", Images.pull_policy),
             ),
             mlflow_tracking_uri=text("MLFLOW_TRACKING_URI", cls.mlflow_tracking_uri),
+            http_allowed_hosts=text("HTTP_ALLOWED_HOSTS", cls.http_allowed_hosts),
             start_deadline_seconds=number("START_DEADLINE_SECONDS", cls.start_deadline_seconds),
             workers=number("WORKERS", cls.workers),
             port=number("PORT", cls.port),

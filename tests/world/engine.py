@@ -101,4 +101,5 @@ class Engine:
 
 
 def _selected(watch: Watch, obj: Json) -> bool:
-    return not watch.labels or dig(obj, "metadata", "labels", watch.labels) is not None
+    label, _, value = watch.labels.partition("=")
+    return not watch.labels or dig(obj, "metadata", "labels", label) == value

@@ -9,6 +9,7 @@ from typing import Any, Self
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJobStatus
 from afina_operator.conditions import condition, format_time, is_true
+from afina_operator.driver import handlers
 from afina_operator.ownership import controller
 from afina_operator.reconciler import Controller
 from afina_operator.resources import (
@@ -25,7 +26,7 @@ from afina_operator.resources import (
     dig,
 )
 from afina_operator.settings import Settings
-from afina_operator.tuningjob import handlers
+from afina_operator.tuningjob.objects import KIND
 from world import kubernetes
 from world.apiserver import OPERATOR, ApiServer, Change
 from world.explore import Model
@@ -61,7 +62,7 @@ def tuning_job(**spec: Any) -> Json:
 
 def operator() -> Controller[Any]:
     """The operator's own controller."""
-    return handlers.controller(Settings())
+    return handlers.controller(KIND, Settings())
 
 
 @dataclass(frozen=True)

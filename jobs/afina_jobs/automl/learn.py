@@ -37,8 +37,6 @@ from afina_jobs.study.ledger import Ledger, SpecChangedError
 from afina_jobs.study.storage import StorageFullError, open_storage, sqlite_url
 from afina_jobs.study.thread import StudyThread
 
-SECONDS = {"Small": 600, "Medium": 3600, "Large": 28_800}
-
 
 @dataclass(frozen=True)
 class Place:
@@ -128,7 +126,7 @@ def _slots(job: AutoMLJob, data: Data, place: Place, settled: Path) -> list[Slot
 
 def _limits(job: AutoMLJob) -> Limits:
     budget = job.spec.budget
-    return Limits(budget.time_seconds or SECONDS[budget.size], budget.max_models or float("inf"))
+    return Limits(budget.seconds, budget.max_models or float("inf"))
 
 
 async def _search(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from pydantic import ValidationError
 
 from afina_api.automljob import AutoMLJob
 from afina_api.reasons import AutoMLReason
@@ -52,6 +53,20 @@ class AutoMLSettings:
         return cls(place, Path(env.get("AFINA_TERMINATION_LOG", "/dev/termination-log")))
 
 
+async def run_in_pod(env: Mapping[str, str]) -> int:
+    """Run the AutoMLJob whose JSON is in the file AFINA_SPEC; the exit code."""
+    settings = AutoMLSettings.from_environment(env)
+    try:
+        job = _read(Path(env["AFINA_SPEC"]))
+    except ValidationError as error:
+        return _end(Ending(AutoMLReason.INVALID_SPEC, str(error), Progress()), settings)
+    return await run_automl(job, settings)
+
+
+def _read(spec: Path) -> AutoMLJob:
+    return AutoMLJob.model_validate_json(spec.read_bytes())
+
+
 async def run_automl(job: AutoMLJob, settings: AutoMLSettings) -> int:
     """Learn, report, and leave the reason in the termination log; the exit code.
 
@@ -77,6 +92,10 @@ async def run_automl(job: AutoMLJob, settings: AutoMLSettings) -> int:
     finally:
         if reporter:
             await reporter.finish(wait)
+    return _end(found, settings)
+
+
+def _end(found: Ending, settings: AutoMLSettings) -> int:
     log.info("the job has ended: %s: %s", found.reason, found.message)
     settings.termination_log.write_text(termination_message(found))
     return EXIT_ENDED if found.succeeded else EXIT_FAILED

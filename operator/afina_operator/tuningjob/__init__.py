@@ -1,1 +1,1 @@
-"""TuningJob: one Kubernetes Job whose pod runs the search, and what that Job needs."""
+"""TuningJob: a driver that searches."""

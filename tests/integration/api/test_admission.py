@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.data_specs import ACCEPTED_DATA, GOOD_DATASET, REFUSED_DATA
 from support.specs import ACCEPTED, GOOD, REFUSED, Refused, changed
 
 pytestmark = pytest.mark.integration
@@ -61,6 +62,28 @@ def test_api_server_accepts(apiserver: Path, changes: dict[str, Any]) -> None:
     spec = json.loads(answer.stdout)["spec"]
     assert spec["algorithm"]["name"], "defaults are in the schema"
     assert spec["trial"]["resources"]["memory"]
+
+
+@pytest.mark.parametrize(("good", "case"), REFUSED_DATA.values(), ids=REFUSED_DATA.keys())
+def test_api_server_refuses_data(apiserver: Path, good: dict[str, Any], case: Refused) -> None:
+    answer = _create(apiserver, changed(good, case.changes), "--dry-run=server")
+    assert answer.returncode == 1, answer.stdout
+    assert case.at in answer.stderr
+    assert case.says in answer.stderr
+
+
+@pytest.mark.parametrize("good", ACCEPTED_DATA.values(), ids=ACCEPTED_DATA.keys())
+def test_api_server_accepts_data(apiserver: Path, good: dict[str, Any]) -> None:
+    answer = _create(apiserver, good, "--dry-run=server")
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_dataset_never_changes(apiserver: Path) -> None:
+    dataset = changed(GOOD_DATASET, {"metadata.name": "fixed"})
+    assert _create(apiserver, dataset).returncode == 0
+    answer = _kubectl(apiserver, "patch", "mlds", "fixed", "--type=merge", "-p", '{"spec": {"format": "TSV"}}')
+    assert answer.returncode == 1
+    assert "a Dataset is one immutable version: create another one, with derivedFrom" in answer.stderr
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import pytest
 
 from afina_operator.cluster import Cluster, HttpCluster
 from afina_operator.credentials import Credentials
+from afina_operator.driver.children import children
 from afina_operator.errors import ConflictError, NotFoundError, RefusedError
 from afina_operator.resources import CONFIG_MAPS, JOBS, PODS, TUNING_JOBS, Json, Ref, bound, dig
 from afina_operator.settings import Settings
-from afina_operator.tuningjob.objects import children
-from afina_operator.tuningjob.schema import parse
+from afina_operator.tuningjob.objects import KIND
 from support.specs import GOOD, changed
 from world.apiserver import ApiServer
 
@@ -55,7 +55,7 @@ async def a_config_map(cluster: Cluster, **metadata: Any) -> Json:
 
 async def a_child_job(cluster: Cluster) -> Json:
     owner = await a_tuning_job(cluster)
-    return await cluster.create(children(parse(owner, Settings().images), Settings())[JOBS])
+    return await cluster.create(children(KIND, owner, KIND.parse(owner, Settings()), Settings())[JOBS])
 
 
 def a_status(job: Json, **status: Any) -> Json:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from afina_operator.driver.children import MANAGED
 from support.lab import ControlPlane, Lab, a_job, eventually
 
 pytestmark = pytest.mark.integration
@@ -110,7 +111,7 @@ def test_strangers_that_wear_the_label_stop_nobody(lab: Lab) -> None:
     }
     for name, label in (("nobody-s", "nothing"), ("another-s", "good"), ("empty", "")):
         job = {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": template, "suspend": True}}
-        lab.apply({**job, "metadata": {"name": name, "labels": {"afina.dev/tuningjob": label}}})
+        lab.apply({**job, "metadata": {"name": name, "labels": {**MANAGED, "afina.dev/tuningjob": label}}})
     labels = {"afina.dev/tuningjob": "good"}
     lab.apply({"apiVersion": "v1", "kind": "Pod", **template, "metadata": {"name": "stranger", "labels": labels}})
     lab.apply(a_job("good"))

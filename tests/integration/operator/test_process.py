@@ -45,7 +45,7 @@ def test_suspension_and_growth_reach_the_job(lab: Lab) -> None:
     lab.apply(a_job("wine", spec__budget__maxTrials=60, spec__budget__timeoutSeconds=1200, spec__suspend=True))
     eventually("suspension", lambda: lab.get("job", "tj-wine")["spec"]["suspend"])
     eventually("the deadline", lambda: lab.get("job", "tj-wine")["spec"]["activeDeadlineSeconds"] == 1500)
-    eventually("the spec", lambda: '"maxTrials":60' in lab.get("configmap", "tj-wine")["data"]["tuningjob.json"])
+    eventually("the spec", lambda: '"maxTrials":60' in lab.get("configmap", "tj-wine")["data"]["spec.json"])
     assert lab.wait_for_reason("wine", "Suspended")
 
 

@@ -48,7 +48,8 @@ def test_every_field_is_described(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_list_string_and_number_of_the_spec_is_bounded(kind: Kind) -> None:
     unbounded_numbers = {".parameters[].float.min", ".parameters[].float.max", ".parameters[].float.step"}
-    unbounded_numbers.add(".objectives[].target")
+    unbounded_numbers |= {".objectives[].target", ".validation[].min", ".validation[].max"}
+    unbounded_numbers |= {".limits.min", ".limits.max", ".promotion.thresholds[].value"}
     for path, node in _nodes(_schema(kind)["properties"]["spec"]):
         if node.get("type") == "array":
             assert "maxItems" in node, path

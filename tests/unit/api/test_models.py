@@ -3,21 +3,28 @@
 import pytest
 from pydantic import ValidationError
 
-from afina_api.base import as_json
+from afina_api.automljob import AutoMLJob
+from afina_api.base import Model, as_json
+from afina_api.dataset import Dataset
 from afina_api.parameters import Parameter
-from afina_api.reasons import Reason, TrialReason
+from afina_api.reasons import AutoMLReason, DatasetReason, Reason, TrialReason
 from afina_api.tuningjob import TuningJob
-from support.specs import ACCEPTED, GOOD, REFUSED, Refused, changed
+from support.data_specs import ACCEPTED_DATA, REFUSED_DATA
+from support.specs import ACCEPTED, GOOD, REFUSED, Json, Refused, changed
 
 
 def _normalised(location: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
 
 
-@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
-def test_models_refuse(case: Refused) -> None:
+MODELS: dict[str, type[Model]] = {"TuningJob": TuningJob, "Dataset": Dataset, "AutoMLJob": AutoMLJob}
+ALL_REFUSED = {name: (GOOD, case) for name, case in REFUSED.items()} | REFUSED_DATA
+
+
+@pytest.mark.parametrize(("good", "case"), ALL_REFUSED.values(), ids=ALL_REFUSED.keys())
+def test_models_refuse(good: Json, case: Refused) -> None:
     with pytest.raises(ValidationError) as refusal:
-        TuningJob.model_validate(changed(GOOD, case.changes))
+        MODELS[good["kind"]].model_validate(changed(good, case.changes))
     errors = [(_normalised(error["loc"]), error["msg"]) for error in refusal.value.errors()]
     says = case.model_says or case.says
     # A rule over several items is blamed on their list, where the API server can name the item.
@@ -30,6 +37,13 @@ def test_models_refuse(case: Refused) -> None:
 def test_models_accept(changes: dict[str, object]) -> None:
     job = TuningJob.model_validate(changed(GOOD, changes))
     assert TuningJob.model_validate(as_json(job)) == job
+
+
+@pytest.mark.parametrize("good", ACCEPTED_DATA.values(), ids=ACCEPTED_DATA.keys())
+def test_models_accept_data(good: Json) -> None:
+    model = MODELS[good["kind"]]
+    found = model.model_validate(good)
+    assert model.model_validate(as_json(found)) == found
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -55,5 +69,6 @@ def test_grid_size(parameter: dict[str, object], size: float) -> None:
 
 
 def test_every_reason_has_a_meaning() -> None:
-    assert all(reason.meaning.startswith(("True: ", "False: ", "Unknown: ")) for reason in Reason)
+    for reasons in (Reason, DatasetReason, AutoMLReason):
+        assert all(reason.meaning.startswith(("True: ", "False: ", "Unknown: ")) for reason in reasons)
     assert all(reason.meaning.endswith(".") for reason in TrialReason)

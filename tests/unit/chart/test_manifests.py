@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
+from afina_api.automljob import AutoMLJob
+from afina_api.dataset import Dataset
 from afina_api.tuningjob import TuningJob
 
-MANIFESTS = sorted((Path(__file__).parents[3] / "manifests").glob("*-tuningjob-*.yaml"))
+FOLDER = Path(__file__).parents[3] / "manifests"
+MANIFESTS = sorted(FOLDER.glob("*-tuningjob-*.yaml"))
+AUTOML = sorted(FOLDER.glob("*-automljob-*.yaml"))
 HALF_A_SCREEN = 20
 
 
@@ -34,3 +38,15 @@ def test_no_namespace_is_forced(documents: list[dict[str, Any]]) -> None:
 
 def test_the_first_fits_on_half_a_screen() -> None:
     assert len(MANIFESTS[0].read_text().splitlines()) <= HALF_A_SCREEN
+
+
+@pytest.mark.parametrize("path", AUTOML, ids=lambda path: path.name)
+def test_every_automl_job_brings_its_dataset_and_that_its_file(path: Path) -> None:
+    found = {document["kind"]: document for document in yaml.safe_load_all(path.read_text())}
+    dataset, job = Dataset.model_validate(found["Dataset"]), AutoMLJob.model_validate(found["AutoMLJob"])
+    assert job.spec.dataset_ref.name == dataset.metadata.name
+    source = dataset.spec.source.config_map
+    assert source
+    assert source.name == found["ConfigMap"]["metadata"]["name"]
+    header = found["ConfigMap"]["data"][source.key].splitlines()[0]
+    assert job.spec.target in header.split(",")

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from afina_operator.audit import Audit
+from afina_operator.driver.handlers import watches
 from afina_operator.errors import UnavailableError
 from afina_operator.resources import JOBS, TUNING_JOBS, Json, Ref, Resource
-from afina_operator.tuningjob.handlers import WATCHES
+from afina_operator.tuningjob.objects import KIND
 
+WATCHES = watches([KIND])
 JOB_WATCH = WATCHES[1]
 
 
@@ -31,7 +33,7 @@ class Cluster:
     async def list_metadata(self, resource: Resource, namespace: str | None, labels: str) -> list[Json]:
         if self.down:
             raise UnavailableError("no answer")
-        assert (resource, labels) in ((TUNING_JOBS, ""), (JOBS, "afina.dev/tuningjob"))
+        assert (resource, labels) in ((TUNING_JOBS, ""), (JOBS, "app.kubernetes.io/managed-by=afina"))
         if resource is not TUNING_JOBS or namespace not in (None, "lab"):
             return []
         return [tuning_job(*one)["metadata"] for one in self.there.items()]

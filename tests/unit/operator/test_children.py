@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from afina_api.tuningjob import TuningJob
+from afina_operator.driver.children import child_name, children
 from afina_operator.resources import (
     CONFIG_MAPS,
     JOBS,
@@ -14,10 +15,10 @@ from afina_operator.resources import (
     SERVICE_ACCOUNTS,
     VOLUME_CLAIMS,
     Json,
+    Resource,
 )
 from afina_operator.settings import Images, Settings
-from afina_operator.tuningjob.objects import child_name, children
-from afina_operator.tuningjob.schema import parse
+from afina_operator.tuningjob.objects import KIND
 from support.specs import ACCEPTED, GOOD, changed
 
 SETTINGS = Settings(
@@ -25,13 +26,17 @@ SETTINGS = Settings(
 )
 
 
-def typed(changes: dict[str, Any] | None = None) -> TuningJob:
-    named = changed(GOOD, {"metadata.namespace": "lab", "metadata.uid": "u1"} | (changes or {}))
-    return parse(named, SETTINGS.images)
+def named(changes: dict[str, Any] | None = None) -> Json:
+    return changed(GOOD, {"metadata.namespace": "lab", "metadata.uid": "u1"} | (changes or {}))
+
+
+def its_children(changes: dict[str, Any] | None = None, settings: Settings = SETTINGS) -> dict[Resource, Json]:
+    job = named(changes)
+    return children(KIND, job, KIND.parse(job, settings), settings)
 
 
 def the_job(changes: dict[str, Any] | None = None, settings: Settings = SETTINGS) -> Json:
-    found: Json = children(typed(changes), settings)[JOBS]["spec"]
+    found: Json = its_children(changes, settings)[JOBS]["spec"]
     return found
 
 
@@ -51,17 +56,17 @@ def environment(changes: dict[str, Any] | None = None) -> Json:
 
 def test_the_job_comes_last_and_needs_what_comes_before() -> None:
     kinds = [SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CONFIG_MAPS, VOLUME_CLAIMS, JOBS]
-    assert list(children(typed(), SETTINGS)) == kinds
+    assert list(its_children()) == kinds
 
 
 @pytest.mark.parametrize("changes", ACCEPTED.values(), ids=ACCEPTED.keys())
 def test_all_children_are_owned_named_and_labelled(changes: dict[str, Any]) -> None:
-    job = typed(changes)
-    for child in children(job, SETTINGS).values():
+    name = named(changes)["metadata"]["name"]
+    for child in its_children(changes).values():
         metadata = child["metadata"]
-        assert metadata["name"] == child_name(job.metadata.name)
+        assert metadata["name"] == child_name("tj", name)
         assert len(metadata["name"]) <= 63
-        assert metadata["labels"]["afina.dev/tuningjob"] == job.metadata.name
+        assert metadata["labels"]["afina.dev/tuningjob"] == name
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "afina"
         (owner,) = metadata["ownerReferences"]
         assert owner["uid"] == "u1"
@@ -69,14 +74,14 @@ def test_all_children_are_owned_named_and_labelled(changes: dict[str, Any]) -> N
 
 
 def test_long_names_that_begin_alike_stay_apart() -> None:
-    first, second = child_name("a" * 63), child_name("a" * 62 + "b")
+    first, second = child_name("tj", "a" * 63), child_name("tj", "a" * 62 + "b")
     assert first != second
     assert len(first) == len(second) == 63
-    assert child_name("a" * 60) == "tj-" + "a" * 60
+    assert child_name("tj", "a" * 60) == "tj-" + "a" * 60
 
 
 def test_the_driver_may_report_on_its_own_job_only() -> None:
-    found = children(typed(), SETTINGS)
+    found = its_children()
     assert found[ROLES]["rules"] == [
         {"apiGroups": ["afina.dev"], "resources": ["tuningjobs"], "resourceNames": ["good"], "verbs": ["get"]},
         {"apiGroups": ["afina.dev"], "resources": ["tuningjobs/status"], "resourceNames": ["good"], "verbs": ["patch"]},
@@ -102,11 +107,11 @@ def test_every_pod_is_admitted_at_the_restricted_level(changes: dict[str, Any]) 
 
 
 def test_the_spec_is_a_file_and_mounted_as_a_directory() -> None:
-    content = json.loads(children(typed(), SETTINGS)[CONFIG_MAPS]["data"]["tuningjob.json"])
-    assert TuningJob.model_validate(content) == typed()
+    content = json.loads(its_children()[CONFIG_MAPS]["data"]["spec.json"])
+    assert TuningJob.model_validate(content) == TuningJob.model_validate(named())
     mounts = {one["name"]: one for one in the_container()["volumeMounts"]}
     assert mounts["spec"] == {"name": "spec", "mountPath": "/etc/afina/spec", "readOnly": True}
-    assert environment()["AFINA_SPEC"] == "/etc/afina/spec/tuningjob.json"
+    assert environment()["AFINA_SPEC"] == "/etc/afina/spec/spec.json"
 
 
 def test_a_driver_that_fails_for_good_is_not_started_again_and_a_stopped_one_is_no_failure() -> None:
@@ -156,7 +161,7 @@ def test_only_what_is_asked_for_is_in_the_environment() -> None:
 
 def test_a_database_replaces_the_volume() -> None:
     changes = {"spec.storage": {"databaseSecretRef": {"name": "db", "key": "dsn"}}}
-    assert VOLUME_CLAIMS not in children(typed(changes), SETTINGS)
+    assert VOLUME_CLAIMS not in its_children(changes)
     assert environment(changes)["AFINA_STORAGE_URL"] == {"secretKeyRef": {"name": "db", "key": "dsn"}}
     study = next(volume for volume in the_pod(changes)["volumes"] if volume["name"] == "study")
     assert study == {"name": "study", "emptyDir": {}}
@@ -170,7 +175,7 @@ def test_a_source_is_mounted_from_the_users_config_map() -> None:
 
 def test_the_volume_is_as_asked_for() -> None:
     changes = {"spec.storage": {"volume": {"size": "5Gi", "storageClassName": "fast"}}}
-    spec = children(typed(changes), SETTINGS)[VOLUME_CLAIMS]["spec"]
+    spec = its_children(changes)[VOLUME_CLAIMS]["spec"]
     assert spec["resources"]["requests"]["storage"] == "5Gi"
     assert spec["storageClassName"] == "fast"
-    assert "storageClassName" not in children(typed(), SETTINGS)[VOLUME_CLAIMS]["spec"]
+    assert "storageClassName" not in its_children()[VOLUME_CLAIMS]["spec"]

@@ -14,12 +14,14 @@ import pytest
 from afina_api.reasons import Reason
 from afina_operator import conditions
 from afina_operator.conditions import format_time
+from afina_operator.driver import handlers, plan, pods, status
+from afina_operator.driver.children import children
+from afina_operator.driver.kind import Kind
+from afina_operator.driver.observe import Observed
 from afina_operator.plan import Apply, ApplyStatus, Create, Plan
 from afina_operator.resources import JOBS, Json, bound
 from afina_operator.settings import Settings
-from afina_operator.tuningjob import handlers, plan, pods, schema, status
-from afina_operator.tuningjob.objects import children
-from afina_operator.tuningjob.observe import Observed
+from afina_operator.tuningjob.objects import KIND
 from world.explore import BrokenError, explore
 from world.tuningjobs import BAD_ARGUMENTS, SPEC, model, operator, scene
 
@@ -133,7 +135,7 @@ def _template_every_time(patch: pytest.MonkeyPatch) -> None:
         if existing is None or status.is_over(observed.job):
             return current
         settings = Settings()
-        job = children(schema.parse(observed.job, settings.images), settings)[JOBS]
+        job = children(KIND, observed.job, KIND.parse(observed.job, settings), settings)[JOBS]
         return replace(current, writes=(*current.writes, Apply(bound(job, existing))))
 
     _change_plan(patch, with_job)
@@ -176,9 +178,9 @@ def _ever_new_message(patch: pytest.MonkeyPatch) -> None:
     """The status says what time it is, so that it always differs."""
     record = status.record
 
-    def chatty(job: Json, state: status.State, now: Any, **times: Any) -> ApplyStatus | None:
+    def chatty(kind: Kind[Any], job: Json, state: status.State, now: Any, **times: Any) -> ApplyStatus | None:
         version = job["metadata"]["resourceVersion"]
-        return record(job, status.with_message(state, f"as of {version}"), now, **times)
+        return record(kind, job, status.with_message(state, f"as of {version}"), now, **times)
 
     patch.setattr(plan, "record", chatty)
 
@@ -196,8 +198,8 @@ def _transition_every_time(patch: pytest.MonkeyPatch) -> None:
 def _verdict_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A refused write is reported over a verdict that is there already."""
 
-    def forgetful(job: Json, error: Exception, now: Any) -> ApplyStatus | None:
-        return status.record(job, status.waits(Reason.PENDING, str(error)), now)
+    def forgetful(kind: Kind[Any], job: Json, error: Exception, now: Any) -> ApplyStatus | None:
+        return status.record(kind, job, status.waits(Reason.PENDING, str(error)), now)
 
     patch.setattr(handlers, "blocked", forgetful)
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from afina_operator import audit
+from afina_operator.driver import handlers
+from afina_operator.driver.observe import Observed
+from afina_operator.driver.plan import plan
 from afina_operator.plan import Plan
 from afina_operator.resources import TUNING_JOBS, dig
 from afina_operator.settings import Settings
-from afina_operator.tuningjob import handlers
-from afina_operator.tuningjob.observe import Observed
-from afina_operator.tuningjob.plan import plan
+from afina_operator.tuningjob.objects import KIND
 from world import tuningjobs
 from world.apiserver import ApiServer, Change
 from world.engine import Engine
@@ -41,7 +42,7 @@ class LongLife(RuleBasedStateMachine):
         self.scene = scene()
         self.world: ApiServer = self.scene.world
         self.control = operator()
-        self.engine = Engine(self.world, {TUNING_JOBS: self.control}, handlers.WATCHES)
+        self.engine = Engine(self.world, {TUNING_JOBS: self.control}, handlers.watches([KIND]))
         self.world.check = self._accepted
 
     def _accepted(self, world: ApiServer, change: Change) -> None:
@@ -135,8 +136,7 @@ TestLongLives: Any = LongLife.TestCase
 
 def _blind_to_users(patch: pytest.MonkeyPatch) -> None:
     """A change of the spec is taken for one of the driver's reports."""
-    watch = replace(handlers.WATCHES[0], aspect=lambda job: dig(job, "status", "startTime"))
-    patch.setattr(handlers, "WATCHES", (watch, *handlers.WATCHES[1:]))
+    patch.setattr(handlers, "_without_progress", lambda job: dig(job, "status", "startTime"))
 
 
 def _no_second_look(patch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from afina_operator.driver.observe import Observed, observe
 from afina_operator.resources import CONFIG_MAPS, PODS, Json, Ref
-from afina_operator.tuningjob.observe import Observed, observe
+from afina_operator.tuningjob.objects import KIND
 from world import kubernetes
 from world.apiserver import ApiServer
 from world.passes import run_now, run_pass
@@ -35,7 +36,7 @@ def started(source: object) -> Asked:
 
 
 def look(world: ApiServer) -> Observed:
-    return run_now(observe(world, world.objects[TARGET]))
+    return run_now(observe(KIND, world, world.objects[TARGET]))
 
 
 def config_map() -> Json:
@@ -45,28 +46,28 @@ def config_map() -> Json:
 
 def test_a_missing_source_is_told_while_the_pod_waits() -> None:
     world = started({"configMapRef": {"name": CODE.name}})
-    assert look(world).missing_source == CODE.name
+    assert "there is no ConfigMap 'my-code'" in look(world).missing
     world.make(config_map(), "user")
-    assert look(world).missing_source == ""
+    assert look(world).missing == ""
 
 
 def test_a_source_is_not_looked_for_while_the_driver_runs() -> None:
     world = started({"configMapRef": {"name": CODE.name}})
     kubernetes.start_pods(world)
-    assert look(world).missing_source == ""
+    assert look(world).missing == ""
     assert not hasattr(world, "asked")
 
 
 @pytest.mark.parametrize("name", ["../../secrets/x", "..", "a/b", "a?b", "", None, 3, ["x"]], ids=repr)
 def test_a_name_that_is_none_is_never_asked_for(name: Any) -> None:
     world = started({"configMapRef": {"name": name}})
-    assert look(world).missing_source == ""
+    assert look(world).missing == ""
     assert not hasattr(world, "asked")
 
 
 def test_of_a_job_that_is_over_nothing_is_read() -> None:
     world = started(None)
     over = {**world.objects[TARGET], "status": {"completionTime": "2026-01-01T00:00:00Z"}}
-    found = run_now(observe(world, over))
+    found = run_now(observe(KIND, world, over))
     assert (found.children, found.pods) == ({}, ())
     assert world.of(PODS)

@@ -10,6 +10,9 @@ import pytest
 
 from afina_api.reasons import Reason
 from afina_operator.conditions import condition, format_time
+from afina_operator.driver.children import children
+from afina_operator.driver.observe import Observed
+from afina_operator.driver.plan import blocked, plan
 from afina_operator.errors import RefusedError
 from afina_operator.plan import Apply, ApplyStatus, Delete, Emit, Patch, Plan
 from afina_operator.resources import (
@@ -22,10 +25,7 @@ from afina_operator.resources import (
     Resource,
 )
 from afina_operator.settings import Settings
-from afina_operator.tuningjob.objects import children
-from afina_operator.tuningjob.observe import Observed
-from afina_operator.tuningjob.plan import blocked, plan
-from afina_operator.tuningjob.schema import parse
+from afina_operator.tuningjob.objects import KIND
 from support.specs import GOOD, changed
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -72,7 +72,7 @@ STARTED = said("Unknown", "Pending")
 def its_children(job: Json, without: tuple[Resource, ...] = (), **of_the_job: Any) -> dict[Resource, Json]:
     """All children as the API server holds them; `of_the_job` changes the Job, with `__` for a dot."""
     found = {}
-    for resource, child in children(parse(job, SETTINGS.images), SETTINGS).items():
+    for resource, child in children(KIND, job, KIND.parse(job, SETTINGS), SETTINGS).items():
         system = {"uid": f"u-{resource.plural}", "resourceVersion": "9", "creationTimestamp": EARLIER}
         found[resource] = {**child, "metadata": {**child["metadata"], **system}}
     paths = {path.replace("__", "."): value for path, value in of_the_job.items()}
@@ -134,7 +134,7 @@ def with_job(
     **more: Any,
 ) -> Observed:
     """A started TuningJob with all its children, of which the Job has that status."""
-    return Observed(a_job(changes, recorded), its_children(a_job(), status=child or {}), pods, **more)
+    return Observed(KIND, a_job(changes, recorded), its_children(a_job(), status=child or {}), pods, **more)
 
 
 ALL_MADE = "ApplyStatus Create Create Create Create Create Create Emit"
@@ -144,31 +144,31 @@ MANY_WORDS = [
 
 AT_THE_START = {
     "record the start time first, then make the children": Case(
-        Observed(a_job()), ALL_MADE, "Unknown", Reason.PENDING, again_after=5.0
+        Observed(KIND, a_job()), ALL_MADE, "Unknown", Reason.PENDING, again_after=5.0
     ),
     "need no volume where a database is named": Case(
-        Observed(a_job({"spec.storage": {"databaseSecretRef": {"name": "db"}}})),
+        Observed(KIND, a_job({"spec.storage": {"databaseSecretRef": {"name": "db"}}})),
         ALL_MADE.replace("Create ", "", 1),
         "Unknown",
         Reason.PENDING,
         again_after=5.0,
     ),
     "make nothing while suspended": Case(
-        Observed(a_job({"spec.suspend": True})),
+        Observed(KIND, a_job({"spec.suspend": True})),
         "Emit ApplyStatus",
         "Unknown",
         Reason.SUSPENDED,
         ("set spec.suspend to false",),
     ),
     "make what is missing where a crash came between": Case(
-        Observed(a_job(status=STARTED), its_children(a_job(), without=(VOLUME_CLAIMS, JOBS))),
+        Observed(KIND, a_job(status=STARTED), its_children(a_job(), without=(VOLUME_CLAIMS, JOBS))),
         "Create Create Emit ApplyStatus",
         "Unknown",
         Reason.PENDING,
         again_after=5.0,
     ),
     "wait for a predecessor's objects": Case(
-        Observed(a_job(), its_children(a_job({"metadata.uid": "u0"}))),
+        Observed(KIND, a_job(), its_children(a_job({"metadata.uid": "u0"}))),
         "ApplyStatus",
         "Unknown",
         Reason.PENDING,
@@ -176,7 +176,7 @@ AT_THE_START = {
         5.0,
     ),
     "wait for the pod of a deleted Job": Case(
-        Observed(a_job(), pods=(a_pod("Running", of="u-gone"),)),
+        Observed(KIND, a_job(), pods=(a_pod("Running", of="u-gone"),)),
         "ApplyStatus",
         "Unknown",
         Reason.PENDING,
@@ -184,60 +184,60 @@ AT_THE_START = {
         5.0,
     ),
     "ignore a strange pod that wears the label": Case(
-        Observed(a_job(), pods=(changed(a_pod("Running"), {"metadata.ownerReferences": []}),)),
+        Observed(KIND, a_job(), pods=(changed(a_pod("Running"), {"metadata.ownerReferences": []}),)),
         ALL_MADE,
         "Unknown",
         Reason.PENDING,
         again_after=5.0,
     ),
-    "do nothing while being deleted": Case(Observed(a_job({"metadata.deletionTimestamp": EARLIER})), ""),
+    "do nothing while being deleted": Case(Observed(KIND, a_job({"metadata.deletionTimestamp": EARLIER})), ""),
 }
 
 IN_VAIN = {
     "refuse a placeholder that names no parameter": Case(
-        Observed(a_job({"spec.trial.command.argv": ["$(params.depth)"]})),
+        Observed(KIND, a_job({"spec.trial.command.argv": ["$(params.depth)"]})),
         "Emit ApplyStatus",
         "False",
         Reason.INVALID_SPEC,
         ("spec: trial.command.argv: $(params.depth) names no parameter: learning_rate, max_depth", "Correct the spec"),
     ),
     "refuse a field of a later version": Case(
-        Observed(a_job({"spec.trial.isolation": "Strict"})),
+        Observed(KIND, a_job({"spec.trial.isolation": "Strict"})),
         "Emit ApplyStatus",
         "False",
         Reason.INVALID_SPEC,
         ("spec.trial.isolation: Extra inputs are not permitted",),
     ),
     "refuse GP where the installation has no torch image": Case(
-        Observed(a_job({"spec.algorithm": {"name": "GP"}})),
+        Observed(KIND, a_job({"spec.algorithm": {"name": "GP"}})),
         "Emit ApplyStatus",
         "False",
         Reason.INVALID_SPEC,
         ("spec.algorithm.name", "torch runtime image", "spec.trial.image"),
     ),
     "refuse a spec that fits into no ConfigMap": Case(
-        Observed(a_job({"spec.parameters": MANY_WORDS, "spec.trial.command.argv": ["train"]})),
+        Observed(KIND, a_job({"spec.parameters": MANY_WORDS, "spec.trial.command.argv": ["train"]})),
         "Emit ApplyStatus",
         "False",
         Reason.INVALID_SPEC,
         ("more than 1000000 bytes",),
     ),
     "refuse a name that is no DNS label": Case(
-        Observed(a_job({"metadata.name": "a.b"})),
+        Observed(KIND, a_job({"metadata.name": "a.b"})),
         "Emit ApplyStatus",
         "False",
         Reason.INVALID_SPEC,
         ("metadata.name",),
     ),
     "try a corrected spec": Case(
-        Observed(a_job(status=said("False", "InvalidSpec", started=False))),
+        Observed(KIND, a_job(status=said("False", "InvalidSpec", started=False))),
         ALL_MADE,
         "Unknown",
         Reason.PENDING,
         again_after=5.0,
     ),
     "leave somebody else's object alone": Case(
-        Observed(a_job(), {CONFIG_MAPS: {"metadata": {"name": "tj-good", "uid": "theirs"}}}),
+        Observed(KIND, a_job(), {CONFIG_MAPS: {"metadata": {"name": "tj-good", "uid": "theirs"}}}),
         "Emit ApplyStatus",
         "False",
         Reason.NAME_CONFLICT,
@@ -283,7 +283,10 @@ ON_THE_WAY = {
         5.0,
     ),
     "wait for the source ConfigMap for a while": Case(
-        with_job((a_pod(state=waiting("ContainerCreating")),), missing_source="my-code"),
+        with_job(
+            (a_pod(state=waiting("ContainerCreating")),),
+            missing="spec.trial.source.configMapRef.name: there is no ConfigMap 'my-code': create it.",
+        ),
         "ApplyStatus",
         "Unknown",
         Reason.PENDING,
@@ -300,6 +303,7 @@ ON_THE_WAY = {
     ),
     "keep waiting for an image where an evicted driver left nothing but its report": Case(
         Observed(
+            KIND,
             a_job(status=STARTED | {"trials": {"succeeded": 4}}),
             its_children(a_job(), status={}),
             (a_pod(state=waiting("ErrImagePull"), age=999),),
@@ -334,7 +338,9 @@ ON_THE_WAY = {
     ),
     "resume the Job": Case(
         Observed(
-            a_job(status=said("Unknown", "Suspended")), its_children(a_job(), spec__suspend=True, status={"failed": 0})
+            KIND,
+            a_job(status=said("Unknown", "Suspended")),
+            its_children(a_job(), spec__suspend=True, status={"failed": 0}),
         ),
         "Patch Emit ApplyStatus",
         "Unknown",
@@ -342,7 +348,7 @@ ON_THE_WAY = {
         again_after=60.0,
     ),
     "not make a deleted Job again while suspended": Case(
-        Observed(a_job({"spec.suspend": True}, STARTED), its_children(a_job(), without=(JOBS,))),
+        Observed(KIND, a_job({"spec.suspend": True}, STARTED), its_children(a_job(), without=(JOBS,))),
         "Emit ApplyStatus",
         "Unknown",
         Reason.SUSPENDED,
@@ -355,6 +361,7 @@ ON_THE_WAY = {
     ),
     "put right what somebody changed": Case(
         Observed(
+            KIND,
             a_job(status=STARTED),
             its_children(a_job()) | {ROLES: changed(its_children(a_job())[ROLES], {"rules": []})},
             (RUNNING,),
@@ -364,7 +371,7 @@ ON_THE_WAY = {
         Reason.RUNNING,
     ),
     "wait for a deleted Job to go": Case(
-        Observed(a_job(status=STARTED), its_children(a_job(), metadata__deletionTimestamp=EARLIER)),
+        Observed(KIND, a_job(status=STARTED), its_children(a_job(), metadata__deletionTimestamp=EARLIER)),
         "ApplyStatus",
         "Unknown",
         Reason.PENDING,
@@ -372,7 +379,7 @@ ON_THE_WAY = {
         60.0,
     ),
     "find the start again where the status was lost": Case(
-        Observed(a_job(), its_children(a_job(), status={}), (RUNNING,)), "ApplyStatus", "Unknown", Reason.RUNNING
+        Observed(KIND, a_job(), its_children(a_job(), status={}), (RUNNING,)), "ApplyStatus", "Unknown", Reason.RUNNING
     ),
 }
 
@@ -455,16 +462,20 @@ AT_THE_END = {
         with_job(recorded=said("False", "ImageUnavailable")), "Delete ApplyStatus", "False", Reason.IMAGE_UNAVAILABLE
     ),
     "record the end where the Job is deleted already": Case(
-        Observed(a_job(status=said("False", "ImageUnavailable"))), "ApplyStatus", "False", Reason.IMAGE_UNAVAILABLE
+        Observed(KIND, a_job(status=said("False", "ImageUnavailable"))),
+        "ApplyStatus",
+        "False",
+        Reason.IMAGE_UNAVAILABLE,
     ),
     "do nothing afterwards": Case(with_job(recorded=said("True", "TargetReached", over=True)), ""),
     "wait for the time to live": Case(
-        Observed(a_job({"spec.ttlSecondsAfterFinished": 4000}, said("True", "TargetReached", over=True))),
+        Observed(KIND, a_job({"spec.ttlSecondsAfterFinished": 4000}, said("True", "TargetReached", over=True))),
         "",
         again_after=400.0,
     ),
     "go when its time is over": Case(
-        Observed(a_job({"spec.ttlSecondsAfterFinished": 3600}, said("True", "TargetReached", over=True))), "Delete"
+        Observed(KIND, a_job({"spec.ttlSecondsAfterFinished": 3600}, said("True", "TargetReached", over=True))),
+        "Delete",
     ),
 }
 
@@ -512,7 +523,7 @@ def test_only_its_own_job_is_deleted_after_the_verdict() -> None:
     assert isinstance(found.writes[0], Delete)
     assert found.writes[0].seen["metadata"]["uid"] == "u-jobs"
     theirs = its_children(a_job({"metadata.uid": "u0"}))
-    left = plan(Observed(a_job(status=said("False", "ImageUnavailable")), theirs), SETTINGS, NOW)
+    left = plan(Observed(KIND, a_job(status=said("False", "ImageUnavailable")), theirs), SETTINGS, NOW)
     assert not [write for write in left.writes if isinstance(write, Delete)]
 
 
@@ -529,7 +540,7 @@ def test_what_waits_long_is_looked_at_seldom(age: float, seconds: float) -> None
 
 def test_what_is_suspended_is_not_looked_at_again() -> None:
     job = a_job({"spec.suspend": True}, said("Unknown", "Suspended"))
-    assert plan(Observed(job, its_children(a_job(), spec__suspend=True)), SETTINGS, NOW).again_after is None
+    assert plan(Observed(KIND, job, its_children(a_job(), spec__suspend=True)), SETTINGS, NOW).again_after is None
 
 
 def test_the_driver_s_part_is_never_written() -> None:
@@ -540,7 +551,9 @@ def test_the_driver_s_part_is_never_written() -> None:
 
 def test_an_event_that_says_the_same_has_the_same_name() -> None:
     def events(moment: datetime) -> list[Json]:
-        return [write.event for write in plan(Observed(a_job()), SETTINGS, moment).writes if isinstance(write, Emit)]
+        return [
+            write.event for write in plan(Observed(KIND, a_job()), SETTINGS, moment).writes if isinstance(write, Emit)
+        ]
 
     first, second = events(NOW), events(NOW + timedelta(minutes=1))
     assert first[0]["metadata"] == second[0]["metadata"]
@@ -549,14 +562,14 @@ def test_an_event_that_says_the_same_has_the_same_name() -> None:
 
 def test_a_refused_write_is_reported_once() -> None:
     observed = with_job((RUNNING,), recorded=said("Unknown", "Running"))
-    first = blocked(observed.job, RefusedError("roles is forbidden"), NOW)
+    first = blocked(KIND, observed.job, RefusedError("roles is forbidden"), NOW)
     assert first is not None
     assert (
         "The API server refuses what the job needs: roles is forbidden"
         in first.obj["status"]["conditions"][0]["message"]
     )
     again = {**observed.job, "status": first.obj["status"]}
-    assert blocked(again, RefusedError("roles is forbidden"), NOW) is None
+    assert blocked(KIND, again, RefusedError("roles is forbidden"), NOW) is None
 
 
 POISON: dict[str, dict[str, Any]] = {
@@ -576,8 +589,8 @@ POISON: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
 def test_a_poisoned_job_does_no_harm(poison: dict[str, Any]) -> None:
-    plan(Observed({**a_job(), **poison}), SETTINGS, NOW)
-    plan(Observed({**a_job(), **poison}, its_children(a_job()), (RUNNING,)), SETTINGS, NOW)
+    plan(Observed(KIND, {**a_job(), **poison}), SETTINGS, NOW)
+    plan(Observed(KIND, {**a_job(), **poison}, its_children(a_job()), (RUNNING,)), SETTINGS, NOW)
 
 
 @pytest.mark.parametrize("garbage", [None, "x", 3, [], [None], {}, {"a": []}], ids=repr)
@@ -587,7 +600,7 @@ def test_poisoned_children_do_no_harm(path: str, garbage: Any) -> None:
     bad_pod = changed(RUNNING, {path: garbage})
     bad_role = changed(its_children(a_job())[ROLES], {path: garbage})
     children = its_children(a_job()) | {JOBS: bad_job, ROLES: bad_role}
-    plan(Observed(a_job(status=STARTED), children, (bad_pod, RUNNING)), SETTINGS, NOW)
+    plan(Observed(KIND, a_job(status=STARTED), children, (bad_pod, RUNNING)), SETTINGS, NOW)
 
 
 @pytest.mark.parametrize(

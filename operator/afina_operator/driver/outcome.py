@@ -1,32 +1,18 @@
-"""How a started TuningJob does, as its Job and pods show."""
+"""How a started object does, as its Job and pods show."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from afina_api.reasons import Reason
 from afina_operator.conditions import condition, format_time, is_true, parse_time
+from afina_operator.driver import pods
+from afina_operator.driver.children import FAILED_FOR_GOOD
+from afina_operator.driver.kind import Kind
+from afina_operator.driver.observe import Observed
+from afina_operator.driver.status import State, failed, succeeded, suspended, waits
 from afina_operator.resources import Json, dig
 from afina_operator.settings import Settings
-from afina_operator.tuningjob import pods
-from afina_operator.tuningjob.objects import FAILED_FOR_GOOD
-from afina_operator.tuningjob.observe import Observed
-from afina_operator.tuningjob.schema import suspended
-from afina_operator.tuningjob.status import State, failed, succeeded, waits
-
-_GOOD_ENDS = (
-    Reason.MAX_TRIALS_REACHED,
-    Reason.TARGET_REACHED,
-    Reason.TIMEOUT_REACHED,
-    Reason.SPACE_EXHAUSTED,
-)
-_BAD_ENDS = (
-    Reason.TOO_MANY_FAILED_TRIALS,
-    Reason.NO_TRIAL_SUCCEEDED,
-    Reason.INVALID_OBJECTIVE,
-    Reason.INVALID_SPEC,
-    Reason.STORAGE_FULL,
-    Reason.DRIVER_FAILED,
-)
 
 
 def has_ended(child: Json) -> bool:
@@ -45,11 +31,11 @@ def end_time(child: Json, now: datetime) -> str:
 
 def state(observed: Observed, child: Json, settings: Settings, now: datetime) -> State:
     """The state that follows from the Job and its pods."""
-    own = pods.of_job(observed.pods, child)
+    kind, own = observed.kind, pods.of_job(observed.pods, child)
     if is_true(child, "Complete"):
-        return _good_end(own)
+        return _good_end(kind, own)
     if is_true(child, "Failed"):
-        return _bad_end(child, own)
+        return _bad_end(kind, child, own)
     running = any(map(pods.is_running, own))
     if dig(child, "metadata", "deletionTimestamp"):
         return waits(Reason.PENDING, "The Job was deleted; it is made again when it is gone.", running=running)
@@ -58,25 +44,25 @@ def state(observed: Observed, child: Json, settings: Settings, now: datetime) ->
     restarts = dig(child, "status", "failed") or 0
     if running:
         note = f" The driver was started again {_times(restarts)}." if restarts else ""
-        return waits(Reason.RUNNING, f"The search is under way.{note}", running=True)
+        return waits(Reason.RUNNING, f"{kind.words.working}{note}", running=True)
     return _not_running(observed, child, own, settings, now)
 
 
-def _good_end(own: Sequence[Json]) -> State:
+def _good_end(kind: Kind[Any], own: Sequence[Json]) -> State:
     end = pods.last_end(own)
-    said = pods.verdict(end, _GOOD_ENDS) if end and end.exit_code == 0 else None
-    return succeeded(*(said or (Reason.MAX_TRIALS_REACHED, "The search has ended; the pod that knew more is gone.")))
+    said = pods.verdict(end, kind.good_ends) if end and end.exit_code == 0 else None
+    return succeeded(*(said or (kind.good_ends[0], "The driver has ended well; the pod that knew more is gone.")))
 
 
-def _bad_end(child: Json, own: Sequence[Json]) -> State:
+def _bad_end(kind: Kind[Any], child: Json, own: Sequence[Json]) -> State:
     cause = condition(child, "Failed")
     end = pods.last_end(own)
-    if end and end.exit_code == FAILED_FOR_GOOD and (said := pods.verdict(end, _BAD_ENDS)):
+    if end and end.exit_code == FAILED_FOR_GOOD and (said := pods.verdict(end, kind.bad_ends)):
         return failed(*said)
     if cause.get("reason") == "DeadlineExceeded":
-        text = "The job did not end within budget.timeoutSeconds and a grace period: see the driver's log."
+        text = f"The job did not end within {kind.words.deadline} and a grace period: see the driver's log."
         return failed(Reason.DEADLINE_EXCEEDED, text)
-    return failed(Reason.DRIVER_FAILED, f"{cause.get('message', '')}. {_how(end)} See the driver's log.")
+    return failed(Reason.DRIVER_FAILED, f"{cause.get('message', '')}. {_how(kind, end)} See the driver's log.")
 
 
 def _suspended(own: Sequence[Json], running: bool) -> State:
@@ -92,7 +78,7 @@ def _not_running(observed: Observed, child: Json, own: Sequence[Json], settings:
     # The container ends a moment before the pod's phase says so.
     if latest is None or pods.ended(latest) or pods.end(latest):
         return _between_pods(observed, reason, own)
-    trouble = pods.trouble(latest, observed.missing_source)
+    trouble = pods.trouble(latest, observed.missing, observed.kind.words.image)
     if trouble is None:
         return waits(reason, _join(pods.waits_for(latest), observed.warning))
     # What has run before can start: then the trouble is the cluster's, and may pass.
@@ -104,23 +90,24 @@ def _not_running(observed: Observed, child: Json, own: Sequence[Json], settings:
 
 def _has_run(observed: Observed, child: Json, own: Sequence[Json]) -> bool:
     """Whether a driver has run. An evicted or deleted one leaves no trace but its report: the Job counts it not."""
-    return bool(dig(child, "status", "failed") or any(map(pods.ended, own)) or dig(observed.job, "status", "trials"))
+    reported = dig(observed.job, "status", observed.kind.progress) is not None
+    return bool(dig(child, "status", "failed") or any(map(pods.ended, own)) or reported)
 
 
 def _between_pods(observed: Observed, reason: Reason, own: Sequence[Json]) -> State:
     end = pods.last_end(own)
     if end and end.exit_code in (0, FAILED_FOR_GOOD):
         return waits(Reason.RUNNING, "The driver has ended; the Job controller takes note of it.", running=True)
-    if reason is Reason.RESTARTING:
-        return waits(reason, _join(f"{_how(end)} It is started again and goes on from its storage.", observed.warning))
+    if reason == Reason.RESTARTING:
+        return waits(reason, _join(f"{_how(observed.kind, end)} {observed.kind.words.resuming}", observed.warning))
     return waits(reason, _join("The Job controller makes the driver's pod.", observed.warning))
 
 
-def _how(end: pods.End | None) -> str:
+def _how(kind: Kind[Any], end: pods.End | None) -> str:
     if end is None:
         return "The driver's pod is gone."
     if end.why == "OOMKilled":
-        return "The driver ran out of memory: raise spec.trial.resources.memory."
+        return f"The driver ran out of memory: raise {kind.words.memory}."
     cause = f" ({end.why}: {end.words})" if end.why in ("StartError", "ContainerCannotRun") else ""
     return f"The driver ended with exit code {end.exit_code}{cause}."
 

@@ -1,54 +1,53 @@
-"""What a TuningJob's status says of the operator's part: conditions and times. The rest of it is the driver's."""
+"""What an object's status says of the operator's part: conditions and times. The rest of it is the driver's."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
-from afina_api.reasons import Reason
 from afina_operator.conditions import Condition, Status, as_recorded, condition, generation, is_true, parse_time
+from afina_operator.driver.kind import Kind
 from afina_operator.plan import ApplyStatus
 from afina_operator.resources import Json, bound, contains, dig
-
-REASONS = {reason.value: reason for reason in Reason}
 
 
 @dataclass(frozen=True)
 class State:
-    """How a TuningJob does."""
+    """How an object does."""
 
-    succeeded: Status
-    reason: Reason
+    summary: Status
+    """Status of the condition that sums it up."""
+    reason: str
     message: str
     running: bool = False
     suspended: bool = False
 
     @classmethod
-    def recorded(cls, job: Json) -> Self | None:
+    def recorded(cls, kind: Kind[Any], job: Json) -> Self | None:
         """The state that the status tells; None where it tells none that could be ours."""
-        summary = condition(job, "Succeeded")
+        summary = condition(job, kind.summary)
         status, reason = summary.get("status"), summary.get("reason")
-        if status not in ("True", "False", "Unknown") or reason not in REASONS:
+        if status not in ("True", "False", "Unknown") or reason not in list(kind.reasons):
             return None
         message = str(summary.get("message", ""))
-        return cls(status, REASONS[reason], message, is_true(job, "Running"), is_true(job, "Suspended"))
+        return cls(status, reason, message, is_true(job, "Running"), is_true(job, "Suspended"))
 
     @property
     def is_final(self) -> bool:
-        """Whether the question of success is answered."""
-        return self.succeeded != "Unknown"
+        """Whether the question that the summary asks is answered."""
+        return self.summary != "Unknown"
 
 
-def waits(reason: Reason, message: str, *, running: bool = False, suspended: bool = False) -> State:
+def waits(reason: str, message: str, *, running: bool = False, suspended: bool = False) -> State:
     """A state on the way."""
     return State("Unknown", reason, message, running, suspended)
 
 
-def failed(reason: Reason, message: str) -> State:
+def failed(reason: str, message: str) -> State:
     """The bad end."""
     return State("False", reason, message)
 
 
-def succeeded(reason: Reason, message: str) -> State:
+def succeeded(reason: str, message: str) -> State:
     """The good end."""
     return State("True", reason, message)
 
@@ -59,8 +58,13 @@ def with_message(state: State, message: str) -> State:
 
 
 def is_started(job: Json) -> bool:
-    """Whether the search has begun, so that most of the spec is fixed."""
+    """Whether the work has begun, so that most of the spec is fixed."""
     return bool(dig(job, "status", "startTime"))
+
+
+def suspended(job: Json) -> bool:
+    """Whether the spec asks for suspension, be the rest of it valid or not."""
+    return dig(job, "spec", "suspend") is True
 
 
 def is_over(job: Json) -> bool:
@@ -74,17 +78,18 @@ def completion_time(job: Json) -> datetime | None:
 
 
 def record(
-    job: Json, state: State, now: datetime, *, start: str | None = None, completion: str | None = None
+    kind: Kind[Any], job: Json, state: State, now: datetime, *, start: str | None = None, completion: str | None = None
 ) -> ApplyStatus | None:
     """The write that makes the status say so; None if it does already.
 
     A time once set is written again as it is, because what a server-side apply leaves out is removed.
     """
-    conditions = (
-        Condition("Succeeded", state.succeeded, state.reason, state.message),
+    conditions = [
+        Condition(kind.summary, state.summary, state.reason, state.message),
         Condition("Running", "True" if state.running else "False", state.reason),
-        Condition("Suspended", "True" if state.suspended else "False", state.reason),
-    )
+    ]
+    if kind.can_be_suspended:
+        conditions.append(Condition("Suspended", "True" if state.suspended else "False", state.reason))
     times = {
         "startTime": dig(job, "status", "startTime") or start,
         "completionTime": dig(job, "status", "completionTime") or completion,

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from afina_api.reasons import Reason
 from afina_operator.conditions import condition, parse_time
+from afina_operator.driver.children import CONTAINER
 from afina_operator.ownership import controller
 from afina_operator.resources import JOBS, Json, dig
-from afina_operator.tuningjob.objects import CONTAINER
 
 _IMAGE_TROUBLE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "InvalidImageName")
 _CONFIG_TROUBLE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -21,7 +21,7 @@ _ENDED = ("Succeeded", "Failed")
 class Trouble:
     """Why a pod does not start."""
 
-    reason: Reason
+    reason: str
     message: str
     hopeless: bool = False
     """Waiting does not help."""
@@ -63,17 +63,22 @@ def is_running(pod: Json) -> bool:
     return isinstance(dig(_container(pod), "state", "running"), dict) and not ended(pod)
 
 
-def trouble(pod: Json, missing_source: str) -> Trouble | None:
-    """What keeps a pod from starting that will not pass by itself; None if it just takes its time."""
+def trouble(pod: Json, missing: str, correction: str) -> Trouble | None:
+    """What keeps a pod from starting that will not pass by itself; None if it just takes its time.
+
+    Args:
+        pod: the pod.
+        missing: what it mounts and does not exist, in words; empty if all does.
+        correction: what to do if the image cannot be pulled.
+    """
     waiting = dig(_container(pod), "state", "waiting")
     word, message = str(dig(waiting, "reason") or ""), str(dig(waiting, "message") or "")
     if word in _IMAGE_TROUBLE:
         image = dig(_container(pod), "image")
-        text = f"The image {image} cannot be pulled ({word}): {message}. Correct spec.trial.image, or push the image."
+        text = f"The image {image} cannot be pulled ({word}): {message}. {correction}"
         return Trouble(Reason.IMAGE_UNAVAILABLE, text, word in _HOPELESS)
-    if missing_source:
-        text = f"spec.trial.source.configMapRef.name: there is no ConfigMap {missing_source!r}: create it."
-        return Trouble(Reason.POD_CANNOT_START, text)
+    if missing:
+        return Trouble(Reason.POD_CANNOT_START, missing)
     if word in _CONFIG_TROUBLE:
         return Trouble(Reason.POD_CANNOT_START, f"The driver's container cannot be made ({word}): {message}.")
     return None
@@ -110,7 +115,7 @@ def last_end(pods: Iterable[Json]) -> End | None:
     return next((found for pod in reversed(list(pods)) if (found := end(pod))), None)
 
 
-def verdict(end: End, allowed: Iterable[Reason]) -> tuple[Reason, str] | None:
+def verdict(end: End, allowed: Iterable[str]) -> tuple[str, str] | None:
     """The reason and message that the driver left; None if they are not what the driver may say at such an end."""
     try:
         said = json.loads(end.words)

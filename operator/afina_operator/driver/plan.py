@@ -1,4 +1,4 @@
-"""Decides the next step of a TuningJob. Calls no API and reads no clock.
+"""Decides the next step of an object whose work a driver does. Calls no API and reads no clock.
 
 The order of the writes carries it over every crash:
 1. `startTime` is recorded first, bound to the version of the spec that was read: from then on the API server keeps
@@ -10,28 +10,30 @@ The order of the writes carries it over every crash:
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from afina_api.reasons import Reason
-from afina_api.tuningjob import TuningJob
-from afina_operator.conditions import event, format_time, parse_time
-from afina_operator.errors import ClusterError
-from afina_operator.ownership import Owner, owner
-from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Patch, Plan, Write
-from afina_operator.resources import JOBS, VOLUME_CLAIMS, Json, Resource, bound, contains, dig
-from afina_operator.settings import Settings
-from afina_operator.tuningjob import outcome, pods, schema
-from afina_operator.tuningjob.objects import active_deadline, child_name, children
-from afina_operator.tuningjob.observe import Observed
-from afina_operator.tuningjob.status import (
+from afina_api.reasons import AutoMLReason, Reason
+from afina_operator.conditions import condition, event, format_time, parse_time
+from afina_operator.driver import outcome, pods
+from afina_operator.driver.children import child_name, children
+from afina_operator.driver.kind import InvalidSpecError, Kind, Workload
+from afina_operator.driver.observe import Observed
+from afina_operator.driver.status import (
     State,
     completion_time,
     failed,
     is_over,
     is_started,
     record,
+    suspended,
     waits,
     with_message,
 )
+from afina_operator.errors import ClusterError
+from afina_operator.ownership import Owner, owner
+from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Patch, Plan, Write
+from afina_operator.resources import JOBS, VOLUME_CLAIMS, Json, Resource, bound, contains, dig
+from afina_operator.settings import Settings
 
 _SOON, _SELDOM = 5.0, 60.0
 """Seconds until pods, which are not watched, are looked at again."""
@@ -42,42 +44,43 @@ _MADE_ONCE = (VOLUME_CLAIMS, JOBS)
 
 def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
     """The next step."""
-    job = observed.job
+    kind, job = observed.kind, observed.job
     if dig(job, "metadata", "deletionTimestamp"):
         return Plan(state="Deleting")
     if is_over(job):
-        return _retire(job, now)
-    recorded, child = State.recorded(job), _own_job(observed)
+        return _retire(kind, job, now)
+    recorded, child = State.recorded(kind, job), _own_job(observed)
     if recorded and recorded.is_final and is_started(job):
-        return _finish(job, child, recorded, now)
+        return _finish(kind, job, child, recorded, now)
     try:
-        typed = schema.parse(job, settings.images)
-    except schema.InvalidSpecError as error:
+        workload = kind.parse(job, settings)
+    except InvalidSpecError as error:
         return _without_spec(observed, child, str(error), settings, now)
-    desired = children(typed, settings)
+    desired = children(kind, job, workload, settings)
     if conflict := _conflict(observed, desired):
-        return _say(job, failed(Reason.NAME_CONFLICT, conflict), now, again_after=_AT_ONCE if is_started(job) else None)
+        again = _AT_ONCE if is_started(job) else None
+        return _say(observed, failed(Reason.NAME_CONFLICT, conflict), now, again_after=again)
     if waiting := _predecessor(observed, desired):
-        return _say(job, waits(Reason.PENDING, waiting), now, again_after=_SOON)
+        return _say(observed, waits(Reason.PENDING, waiting), now, again_after=_SOON)
     if child is not None:
-        return _follow(observed, child, typed, desired, settings, now)
+        return _follow(observed, child, workload, desired, settings, now)
     return _make(observed, desired, now)
 
 
-def blocked(job: Json, error: ClusterError, now: datetime) -> ApplyStatus | None:
+def blocked(kind: Kind[Any], job: Json, error: ClusterError, now: datetime) -> ApplyStatus | None:
     """What the status says when the API server refuses a request; a verdict stands whatever comes after it."""
-    before = State.recorded(job)
+    before = State.recorded(kind, job)
     if before and before.is_final and is_started(job):
         return None
     state = before if before and not before.is_final else waits(Reason.PENDING, "")
-    return record(job, with_message(state, f"The API server refuses what the job needs: {error}"), now)
+    return record(kind, job, with_message(state, f"The API server refuses what the job needs: {error}"), now)
 
 
-def _retire(job: Json, now: datetime) -> Plan:
+def _retire(kind: Kind[Any], job: Json, now: datetime) -> Plan:
     """After the end: only the time to live counts."""
-    recorded = State.recorded(job)
+    recorded = State.recorded(kind, job)
     state = recorded.reason if recorded else ""
-    seen = record(job, recorded, now) if recorded else None
+    seen = record(kind, job, recorded, now) if recorded else None
     ended, life = completion_time(job), dig(job, "spec", "ttlSecondsAfterFinished")
     if ended is None or not isinstance(life, int):
         return Plan(_present(seen), state=state)
@@ -87,30 +90,30 @@ def _retire(job: Json, now: datetime) -> Plan:
     return Plan((Delete(job),), state=state)
 
 
-def _finish(job: Json, child: Json | None, recorded: State, now: datetime) -> Plan:
+def _finish(kind: Kind[Any], job: Json, child: Json | None, recorded: State, now: datetime) -> Plan:
     """The verdict is recorded: take away what still runs, then record the end."""
     runs = child is not None and not outcome.has_ended(child)
     stop = Delete(child) if child is not None and runs else None
-    return Plan(_present(stop, record(job, recorded, now, completion=format_time(now))), state=recorded.reason)
+    return Plan(_present(stop, record(kind, job, recorded, now, completion=format_time(now))), state=recorded.reason)
 
 
 def _without_spec(observed: Observed, child: Json | None, error: str, settings: Settings, now: datetime) -> Plan:
-    """The spec cannot be read. A search that was started with one that could goes on."""
+    """The spec cannot be read. What was started with one that could goes on."""
     if child is None:
         text = f"{error}. Correct the spec and apply it again."
-        return _say(observed.job, failed(Reason.INVALID_SPEC, text), now)
+        return _say(observed, failed(Reason.INVALID_SPEC, text), now)
     state = outcome.state(observed, child, settings, now)
     if state.is_final:
-        return _conclude(observed.job, child, state, now)
+        return _conclude(observed, child, state, now)
     note = f"{state.message} The spec is invalid by now, and what changed in it has no effect: {error}"
     again = _next_look(observed, child, state, now)
-    return _say(observed.job, with_message(state, note), now, start=_made(child), again_after=again)
+    return _say(observed, with_message(state, note), now, start=_made(child), again_after=again)
 
 
 def _follow(
     observed: Observed,
     child: Json,
-    typed: TuningJob,
+    workload: Workload,
     desired: dict[Resource, Json],
     settings: Settings,
     now: datetime,
@@ -118,15 +121,15 @@ def _follow(
     """The Job is there: tell how it does, and keep it and its siblings as they should be."""
     state = outcome.state(observed, child, settings, now)
     if state.is_final:
-        return _conclude(observed.job, child, state, now)
-    repairs = (*_missing(observed, desired), *_drifted(observed, desired), _adjust(child, typed))
+        return _conclude(observed, child, state, now)
+    repairs = (*_missing(observed, desired), *_drifted(observed, desired), _adjust(child, workload))
     again = _next_look(observed, child, state, now)
-    return _say(observed.job, state, now, repairs, start=_made(child), again_after=again)
+    return _say(observed, state, now, repairs, start=_made(child), again_after=again)
 
 
 def _next_look(observed: Observed, child: Json, state: State, now: datetime) -> float | None:
     """When pods are looked at again: seldom where they have waited long, not where the Job will tell what comes."""
-    if state.suspended or (state.running and state.reason is Reason.RUNNING):
+    if state.suspended or (state.running and state.reason == Reason.RUNNING):
         return None
     own = pods.of_job(observed.pods, child)
     since = parse_time(dig(own[-1] if own else child, "metadata", "creationTimestamp"))
@@ -134,29 +137,48 @@ def _next_look(observed: Observed, child: Json, state: State, now: datetime) -> 
     return min(max(_SOON, waited / 12), _SELDOM)
 
 
-def _conclude(job: Json, child: Json, state: State, now: datetime) -> Plan:
+def _conclude(observed: Observed, child: Json, state: State, now: datetime) -> Plan:
     """The end: at once where the Job has ended by itself, otherwise in two steps, the verdict being the first."""
     if outcome.has_ended(child):
-        return _say(job, state, now, start=_made(child), completion=outcome.end_time(child, now))
-    return _say(job, state, now, start=_made(child), again_after=_AT_ONCE)
+        return _say(observed, state, now, start=_made(child), completion=outcome.end_time(child, now))
+    return _say(observed, state, now, start=_made(child), again_after=_AT_ONCE)
 
 
 def _make(observed: Observed, desired: dict[Resource, Json], now: datetime) -> Plan:
     """There is no Job: it was not started yet, a crash came before it was made, or somebody deleted it."""
-    job = observed.job
-    if schema.suspended(job):
+    kind, job = observed.kind, observed.job
+    if suspended(job):
         text = "Suspended: set spec.suspend to false to start or go on."
-        return _say(job, waits(Reason.SUSPENDED, text, suspended=True), now)
-    if pods.leftover(observed.pods, child_name(job["metadata"]["name"])):
+        return _say(observed, waits(Reason.SUSPENDED, text, suspended=True), now)
+    if obstacle := _unready(observed):
+        return _say(observed, obstacle, now, again_after=_SOON)
+    name = child_name(kind.prefix, job["metadata"]["name"])
+    if pods.leftover(observed.pods, name):
         text = "The pod of a deleted Job of this name still runs: the new one waits for its end."
-        return _say(job, waits(Reason.PENDING, text), now, again_after=_SOON)
+        return _say(observed, waits(Reason.PENDING, text), now, again_after=_SOON)
     state = waits(Reason.PENDING, "The driver's Job is made.")
-    text = f"The driver's Job {child_name(job['metadata']['name'])} is made"
+    text = f"The driver's Job {name} is made"
     told = Emit(event(job, "Normal", "Started", text, now))
     made: list[Write] = [*_drifted(observed, desired), *_missing(observed, desired), told]
     if is_started(job):
-        return _say(job, state, now, made, again_after=_SOON)
-    return Plan(_present(record(job, state, now, start=format_time(now)), *made), _SOON, state.reason)
+        return _say(observed, state, now, made, again_after=_SOON)
+    return Plan(_present(record(kind, job, state, now, start=format_time(now)), *made), _SOON, state.reason)
+
+
+def _unready(observed: Observed) -> State | None:
+    """What keeps the driver from being started: that what it needs is not Ready; None if nothing does."""
+    target = observed.kind.requires(observed.job)
+    if target is None:
+        return None
+    name, ready = f"{target.resource.kind} {target.name!r}", condition(observed.required, "Ready")
+    if observed.required is None:
+        return waits(Reason.PENDING, f"There is no {name}: create it.")
+    if ready.get("status") == "True":
+        return None
+    why = f"{ready.get('reason', 'Pending')}: {ready.get('message', '')}"
+    if ready.get("status") == "False":
+        return failed(AutoMLReason.DATASET_NOT_READY, f"{name} is not Ready: {why}")
+    return waits(Reason.PENDING, f"{name} is not Ready yet: {why}")
 
 
 def _own_job(observed: Observed) -> Json | None:
@@ -177,16 +199,17 @@ def _conflict(observed: Observed, desired: dict[Resource, Json]) -> str:
             name = child["metadata"]["name"]
             return (
                 f"{resource.kind} {name!r} exists already and is not this job's: "
-                f"delete it, or give the TuningJob another name."
+                f"delete it, or give the {observed.kind.resource.kind} another name."
             )
     return ""
 
 
 def _predecessor(observed: Observed, desired: dict[Resource, Json]) -> str:
+    kind = observed.kind.resource.kind
     for resource in desired:
         child = observed.children.get(resource)
         if child is not None and owner(child, observed.job) is Owner.PREDECESSOR:
-            return f"{resource.kind} {child['metadata']['name']!r} of a deleted TuningJob of this name is still there."
+            return f"{resource.kind} {child['metadata']['name']!r} of a deleted {kind} of this name is still there."
     return ""
 
 
@@ -204,19 +227,18 @@ def _drifted(observed: Observed, desired: dict[Resource, Json]) -> tuple[Apply, 
     )
 
 
-def _adjust(child: Json, typed: TuningJob) -> Patch | None:
+def _adjust(child: Json, workload: Workload) -> Patch | None:
     """What may change on a Job: whether it is suspended, and how long it may take."""
-    deadline = active_deadline(typed)
     changes: Json = {}
-    if bool(dig(child, "spec", "suspend")) != typed.spec.suspend:
-        changes["suspend"] = typed.spec.suspend
-    if dig(child, "spec", "activeDeadlineSeconds") != deadline:
-        changes["activeDeadlineSeconds"] = deadline
+    if bool(dig(child, "spec", "suspend")) != workload.suspend:
+        changes["suspend"] = workload.suspend
+    if dig(child, "spec", "activeDeadlineSeconds") != workload.deadline:
+        changes["activeDeadlineSeconds"] = workload.deadline
     return Patch(child, {"spec": changes}) if changes else None
 
 
 def _say(
-    job: Json,
+    observed: Observed,
     state: State,
     now: datetime,
     repairs: Sequence[Write | None] = (),
@@ -226,28 +248,28 @@ def _say(
     again_after: float | None = None,
 ) -> Plan:
     """The plan that ends by recording the state, with an Event where people should know of the change."""
-    recorded = record(job, state, now, start=start, completion=completion)
-    told = _announcements(job, state, now) if recorded else ()
+    recorded = record(observed.kind, observed.job, state, now, start=start, completion=completion)
+    told = _announcements(observed.kind, observed.job, state, now) if recorded else ()
     return Plan(_present(*repairs, *told, recorded), again_after, state.reason)
 
 
-def _announcements(job: Json, state: State, now: datetime) -> tuple[Emit, ...]:
-    recorded = State.recorded(job)
+def _announcements(kind: Kind[Any], job: Json, state: State, now: datetime) -> tuple[Emit, ...]:
+    recorded = State.recorded(kind, job)
     before = recorded.reason if recorded else None
     if state.reason == before:
         return ()
     text = f"{state.reason}: {state.message}"
-    if state.succeeded == "True":
-        return (Emit(event(job, "Normal", "Succeeded", text, now)),)
+    if state.summary == "True":
+        return (Emit(event(job, "Normal", kind.summary, text, now)),)
     if state.is_final:
         refusal = state.reason in (Reason.INVALID_SPEC, Reason.NAME_CONFLICT)
         return (Emit(event(job, "Warning", state.reason if refusal else "Failed", text, now)),)
-    if state.reason is Reason.SUSPENDED:
+    if state.reason == Reason.SUSPENDED:
         return (Emit(event(job, "Normal", "Suspended", state.message, now)),)
-    if state.reason is Reason.RESTARTING:
+    if state.reason == Reason.RESTARTING:
         return (Emit(event(job, "Warning", "DriverRestarted", state.message, now)),)
-    if before is Reason.SUSPENDED:
-        return (Emit(event(job, "Normal", "Resumed", "The search goes on", now)),)
+    if before == Reason.SUSPENDED:
+        return (Emit(event(job, "Normal", "Resumed", "It goes on", now)),)
     return ()
 
 

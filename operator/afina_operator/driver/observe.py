@@ -1,12 +1,14 @@
-"""Reads all that the plan of a TuningJob depends on. Live, from the API server: a stale cache makes second children."""
+"""Reads all that the plan of an object depends on. Live, from the API server: a stale cache makes second children."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from pydantic import ValidationError
-
-from afina_api.base import LocalReference
 from afina_operator.cluster import Cluster
+from afina_operator.driver import pods
+from afina_operator.driver.children import child_name
+from afina_operator.driver.kind import Kind
+from afina_operator.driver.status import is_over
 from afina_operator.resources import (
     CONFIG_MAPS,
     EVENTS,
@@ -21,42 +23,46 @@ from afina_operator.resources import (
     Resource,
     dig,
 )
-from afina_operator.tuningjob import pods
-from afina_operator.tuningjob.objects import NAME_LABEL, child_name
-from afina_operator.tuningjob.status import is_over
 
 _CHILDREN = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CONFIG_MAPS, VOLUME_CLAIMS, JOBS)
 
 
 @dataclass(frozen=True)
 class Observed:
-    """A TuningJob and what exists of its children."""
+    """An object and what exists of its children."""
 
+    kind: Kind[Any]
     job: Json
     children: Mapping[Resource, Json] = field(default_factory=dict)
     """What has the name of a child, by kind: whose it is must be looked at."""
     pods: Sequence[Json] = ()
-    """All pods with the TuningJob's label."""
-    missing_source: str = ""
-    """The ConfigMap with the trial's files, if the pod waits and it does not exist."""
+    """All pods with the object's label."""
+    missing: str = ""
+    """What the pod mounts and does not exist, in words; looked for while the pod waits."""
     warning: str = ""
     """The last warning about the pod, or about the Job where there is no pod."""
+    required: Json | None = None
+    """The object that must be Ready first, if it exists; looked for while there is no Job."""
 
 
-async def observe(cluster: Cluster, job: Json) -> Observed:
-    """What exists of the TuningJob's children."""
+async def observe(kind: Kind[Any], cluster: Cluster, job: Json) -> Observed:
+    """What exists of the object's children."""
     if is_over(job):
-        return Observed(job)
+        return Observed(kind, job)
     own, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
-    name = child_name(own)
+    name = child_name(kind.prefix, own)
     found = await cluster.get_all([Ref(resource, namespace, name) for resource in _CHILDREN])
-    found_pods = await cluster.find(PODS, namespace, labels=f"{NAME_LABEL}={own}")
+    found_pods = await cluster.find(PODS, namespace, labels=f"{kind.label}={own}")
     children = {resource: child for resource, child in zip(_CHILDREN, found, strict=True) if child is not None}
-    missing, warning = await _obstacles(cluster, job, children.get(JOBS), found_pods)
-    return Observed(job, children, tuple(found_pods), missing, warning)
+    missing, warning = await _obstacles(kind, cluster, job, children.get(JOBS), found_pods)
+    target = None if JOBS in children else kind.requires(job)
+    required = await cluster.get(target) if target else None
+    return Observed(kind, job, children, tuple(found_pods), missing, warning, required)
 
 
-async def _obstacles(cluster: Cluster, job: Json, child: Json | None, found: Sequence[Json]) -> tuple[str, str]:
+async def _obstacles(
+    kind: Kind[Any], cluster: Cluster, job: Json, child: Json | None, found: Sequence[Json]
+) -> tuple[str, str]:
     """What may keep the driver from starting; read only while there is a Job without a running driver."""
     if child is None or dig(child, "spec", "suspend"):
         return "", ""
@@ -64,17 +70,14 @@ async def _obstacles(cluster: Cluster, job: Json, child: Json | None, found: Seq
     if own and (pods.is_running(own[-1]) or pods.ended(own[-1])):
         return "", ""
     subject = own[-1] if own else child
-    return await _missing_source(cluster, job), await _last_warning(cluster, subject)
+    return await _missing(kind, cluster, job), await _last_warning(cluster, subject)
 
 
-async def _missing_source(cluster: Cluster, job: Json) -> str:
-    try:
-        # The spec may have gone around the schema, and this name becomes a part of a URL.
-        reference = LocalReference.model_validate(dig(job, "spec", "trial", "source", "configMapRef"))
-    except ValidationError:
-        return ""
-    there = await cluster.exists(Ref(CONFIG_MAPS, job["metadata"]["namespace"], reference.name))
-    return "" if there else reference.name
+async def _missing(kind: Kind[Any], cluster: Cluster, job: Json) -> str:
+    for field_name, target in kind.mounted(job):
+        if not await cluster.exists(target):
+            return f"{field_name}: there is no {target.resource.kind} {target.name!r}: create it."
+    return ""
 
 
 async def _last_warning(cluster: Cluster, subject: Json) -> str:

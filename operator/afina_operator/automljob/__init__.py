@@ -1,0 +1,1 @@
+"""AutoMLJob: a driver that learns from a Dataset."""

@@ -1,0 +1,1 @@
+"""Dataset: a driver that reads."""

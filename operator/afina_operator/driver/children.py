@@ -1,0 +1,212 @@
+"""The children of an object: what the driver's pod is, and what it needs."""
+
+import hashlib
+from typing import Any
+
+from afina_api.base import Resources, Volume
+from afina_operator import quantity
+from afina_operator.driver.kind import Kind, Mount, Workload, spec_file
+from afina_operator.resources import (
+    CONFIG_MAPS,
+    JOBS,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    VOLUME_CLAIMS,
+    Json,
+    Resource,
+)
+from afina_operator.settings import Settings
+
+MANAGED = {"app.kubernetes.io/managed-by": "afina"}
+"""Label of all that the operator makes."""
+CONTAINER = "driver"
+SPEC_KEY = "spec.json"
+FAILED_FOR_GOOD = 10
+"""The driver's exit code after which it is not started again."""
+TERMINATED = 143
+"""The driver's exit code after SIGTERM: suspended, evicted or deleted, which is no failure of its own."""
+
+_LONGEST_NAME = 63
+_USER = 65532
+_GPU = "nvidia.com/gpu"
+_DRIVER_CPU = quantity.parse("100m")
+_DRIVER_MEMORY = quantity.parse("512Mi")
+
+
+def child_name(prefix: str, name: str) -> str:
+    """The name of all children of the object of that name; longer than 63 characters, it ends in a hash."""
+    full = f"{prefix}-{name}"
+    if len(full) <= _LONGEST_NAME:
+        return full
+    ending = "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return full[: _LONGEST_NAME - len(ending)] + ending
+
+
+def resources(one: Resources, parallel: int = 1) -> Json:
+    """Requests and limits of a driver that does so many of these at a time."""
+    memory = quantity.memory(quantity.parse(one.memory) * parallel + _DRIVER_MEMORY)
+    requests: dict[str, Any] = {
+        "cpu": quantity.cpu(quantity.parse(one.cpu) * parallel + _DRIVER_CPU),
+        "memory": memory,
+    }
+    limits: dict[str, Any] = {"memory": memory}
+    if one.gpu:
+        limits[_GPU] = str(one.gpu * parallel)
+    return {"requests": requests, "limits": limits}
+
+
+def children(kind: Kind[Any], obj: Json, workload: Workload, settings: Settings) -> dict[Resource, Json]:
+    """The objects that the driver needs, in the order in which they need each other, and its Job at last."""
+    return _Children(kind, obj, workload, settings).all()
+
+
+class _Children:
+    def __init__(self, kind: Kind[Any], obj: Json, workload: Workload, settings: Settings) -> None:
+        self._kind = kind
+        self._obj = obj
+        self._own: str = obj["metadata"]["name"]
+        self._namespace: str = obj["metadata"]["namespace"]
+        self._name = child_name(kind.prefix, self._own)
+        self._workload = workload
+        self._settings = settings
+
+    def all(self) -> dict[Resource, Json]:
+        found = {
+            SERVICE_ACCOUNTS: self._child(SERVICE_ACCOUNTS, {"automountServiceAccountToken": False}),
+            ROLES: self._role(),
+            ROLE_BINDINGS: self._role_binding(),
+            CONFIG_MAPS: self._child(CONFIG_MAPS, {"data": {SPEC_KEY: spec_file(self._obj)}}),
+        }
+        if self._workload.volume:
+            found[VOLUME_CLAIMS] = self._volume_claim(self._workload.volume)
+        return {**found, JOBS: self._job()}
+
+    def _labels(self) -> dict[str, str]:
+        return {**MANAGED, "app.kubernetes.io/component": self._kind.component, self._kind.label: self._own}
+
+    def _child(self, resource: Resource, content: Json) -> Json:
+        owner = {
+            "apiVersion": self._kind.resource.api_version,
+            "kind": self._kind.resource.kind,
+            "name": self._own,
+            "uid": self._obj["metadata"]["uid"],
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+        metadata = {
+            "name": self._name,
+            "namespace": self._namespace,
+            "labels": self._labels(),
+            "ownerReferences": [owner],
+        }
+        return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
+
+    def _role(self) -> Json:
+        """The driver may report on its own object, and nothing else."""
+        own = {"apiGroups": [self._kind.resource.group], "resourceNames": [self._own]}
+        plural = self._kind.resource.plural
+        rules = [
+            {**own, "resources": [plural], "verbs": ["get"]},
+            {**own, "resources": [f"{plural}/status"], "verbs": ["patch"]},
+        ]
+        return self._child(ROLES, {"rules": rules})
+
+    def _role_binding(self) -> Json:
+        subject = {"kind": SERVICE_ACCOUNTS.kind, "name": self._name, "namespace": self._namespace}
+        role = {"apiGroup": ROLES.group, "kind": ROLES.kind, "name": self._name}
+        return self._child(ROLE_BINDINGS, {"roleRef": role, "subjects": [subject]})
+
+    def _volume_claim(self, volume: Volume) -> Json:
+        spec: Json = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": volume.size}}}
+        if volume.storage_class_name:
+            spec["storageClassName"] = volume.storage_class_name
+        return self._child(VOLUME_CLAIMS, {"spec": spec})
+
+    def _job(self) -> Json:
+        spec: Json = {
+            "parallelism": 1,
+            "completions": 1,
+            "backoffLimit": self._workload.restarts,
+            "podReplacementPolicy": "Failed",
+            "suspend": self._workload.suspend,
+            "podFailurePolicy": {
+                "rules": [
+                    _on_exit("FailJob", FAILED_FOR_GOOD),
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    _on_exit("Ignore", TERMINATED),
+                ]
+            },
+            "template": {"metadata": {"labels": self._labels()}, "spec": self._pod_spec()},
+        }
+        if self._workload.deadline is not None:
+            spec["activeDeadlineSeconds"] = self._workload.deadline
+        return self._child(JOBS, {"spec": spec})
+
+    def _pod_spec(self) -> Json:
+        found: Json = {
+            "restartPolicy": "Never",
+            "serviceAccountName": self._name,
+            "automountServiceAccountToken": True,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 30,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _USER,
+                "runAsGroup": _USER,
+                "fsGroup": _USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [self._container()],
+            "volumes": [{"name": mount.name, **mount.source} for mount in self._mounts()],
+        }
+        if _GPU in self._workload.resources["limits"]:
+            found["tolerations"] = [{"key": _GPU, "operator": "Exists", "effect": "NoSchedule"}]
+        return found
+
+    def _container(self) -> Json:
+        return {
+            "name": CONTAINER,
+            "image": self._workload.image,
+            "imagePullPolicy": self._settings.images.pull_policy,
+            "command": ["python3", "-m", "afina_jobs.driver"],
+            "env": self._environment(),
+            "resources": self._workload.resources,
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            },
+            "volumeMounts": [
+                {"name": mount.name, "mountPath": mount.path, **({"readOnly": True} if mount.is_read_only else {})}
+                for mount in self._mounts()
+            ],
+        }
+
+    def _environment(self) -> list[Json]:
+        values = {
+            "AFINA_SPEC": f"/etc/afina/spec/{SPEC_KEY}",
+            "AFINA_STUDY": "/var/lib/afina",
+            "AFINA_WORKSPACE": "/workspace",
+            "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
+            "TMPDIR": "/tmp",  # noqa: S108
+            **self._workload.env,
+        }
+        if self._settings.mlflow_tracking_uri:
+            values["MLFLOW_TRACKING_URI"] = self._settings.mlflow_tracking_uri
+        return [*({"name": name, "value": values[name]} for name in sorted(values)), *self._workload.secret_env]
+
+    def _mounts(self) -> list[Mount]:
+        claim = {"persistentVolumeClaim": {"claimName": self._name}}
+        return [
+            # The whole directory, never a single file of it: only so the kubelet updates it when the budget grows.
+            Mount("spec", "/etc/afina/spec", {"configMap": {"name": self._name}}),
+            Mount("study", "/var/lib/afina", claim if self._workload.volume else {"emptyDir": {}}),
+            Mount("workspace", "/workspace", {"emptyDir": {}}),
+            Mount("tmp", "/tmp", {"emptyDir": {}}),  # noqa: S108 - a volume of the pod's own
+            *self._workload.mounts,
+        ]
+
+
+def _on_exit(action: str, code: int) -> Json:
+    return {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": [code]}}

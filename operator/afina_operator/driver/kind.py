@@ -1,0 +1,153 @@
+"""What is special about a kind whose work a driver does."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from afina_api.base import Model, Volume
+from afina_operator.resources import Json, Ref, Resource
+from afina_operator.settings import Settings
+
+M = TypeVar("M", bound=Model)
+
+_SPEC_LIMIT = 1_000_000
+"""A ConfigMap holds 1 MiB, and the spec must fit into one."""
+_ERRORS_SHOWN = 5
+_READ = ("apiVersion", "kind", "metadata", "spec")
+
+
+class InvalidSpecError(Exception):
+    """The spec says something that the API server let through and that cannot be done; the message says what."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A volume of the driver's pod."""
+
+    name: str
+    path: str
+    source: Json
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the driver may only read it."""
+        claim = self.source.get("persistentVolumeClaim", {})
+        return "configMap" in self.source or bool(claim.get("readOnly"))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the driver of one object needs."""
+
+    image: str
+    resources: Json
+    """Requests and limits of the container."""
+    volume: Volume | None
+    """The volume that outlives the pod; None: what the driver keeps is elsewhere, and a folder of the pod will do."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    secret_env: Sequence[Json] = ()
+    """Variables whose values are in Secrets, as a container names them."""
+    mounts: Sequence[Mount] = ()
+    """What it reads beside its spec."""
+    suspend: bool = False
+    deadline: int | None = None
+    """Seconds after which the Job controller ends the driver; None for never."""
+    restarts: int = 10
+    """So many times a driver that died is started again."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What differs in what people are told."""
+
+    working: str
+    """What the driver does while it runs."""
+    resuming: str
+    """What a driver does that is started again."""
+    memory: str
+    """Field of the memory that the driver may use."""
+    image: str
+    """What to correct if the image cannot be pulled."""
+    deadline: str = ""
+    """Field of the time that it may take."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[M]):
+    """A kind whose work a driver does."""
+
+    resource: Resource
+    model: type[M]
+    workload: Callable[[M, Settings], Workload]
+    """What the driver needs.
+
+    Raises:
+        InvalidSpecError: it cannot be had.
+    """
+    prefix: str
+    """What the names of the children begin with."""
+    component: str
+    """The children's `app.kubernetes.io/component`."""
+    summary: Literal["Succeeded", "Ready"]
+    """The condition that sums up the state."""
+    reasons: type[StrEnum]
+    """All reasons that the summary may have."""
+    good_ends: Sequence[StrEnum]
+    """What a driver may say that ended well; the first is meant by one that said nothing."""
+    bad_ends: Sequence[StrEnum]
+    """What a driver may say that failed for good."""
+    progress: str
+    """Field of the status that a driver which has run has written."""
+    words: Words
+    can_be_suspended: bool = True
+    """Whether the spec has `suspend`."""
+    mounted: Callable[[Json], Sequence[tuple[str, Ref]]] = lambda _: ()
+    """What people must have made for the pod to start: the field that names it, and the object."""
+    requires: Callable[[Json], Ref | None] = lambda _: None
+    """The object that must be Ready before the driver is started."""
+
+    @property
+    def label(self) -> str:
+        """The label of the children whose value is the object's name."""
+        return f"afina.dev/{self.resource.kind.lower()}"
+
+    def parse(self, obj: Json, settings: Settings) -> Workload:
+        """What the driver of that object needs.
+
+        Raises:
+            InvalidSpecError: naming each field and what it may be.
+        """
+        try:
+            typed = self.model.model_validate({key: obj.get(key) for key in _READ})
+        except ValidationError as error:
+            problems = [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
+            shown = "; ".join(problems[:_ERRORS_SHOWN])
+            more = len(problems) - _ERRORS_SHOWN
+            raise InvalidSpecError(f"{shown}; and {more} more" if more > 0 else shown) from None
+        workload = self.workload(typed, settings)
+        if len(spec_file(obj)) > _SPEC_LIMIT:
+            raise InvalidSpecError(
+                f"spec: more than {_SPEC_LIMIT} bytes as JSON: shorten choices, arguments or variables"
+            )
+        return workload
+
+
+def from_secret(variable: str, name: str, key: str) -> Json:
+    """A variable whose value is in a Secret, as a container names it."""
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
+
+
+def spec_file(obj: Json) -> str:
+    """What the driver reads: the object as a JSON file, without what the API server adds to it."""
+    metadata = {key: obj["metadata"][key] for key in ("name", "namespace", "uid")}
+    content = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata, "spec": obj["spec"]}
+    return json.dumps(content, separators=(",", ":"), sort_keys=True)
+
+
+def _problem(error: dict[str, Any]) -> str:
+    where = ".".join(str(step) for step in error["loc"]) or "spec"
+    return f"{where}: {str(error['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,135 @@
+"""From a file to a registered model, in pods: the numbered examples, and what goes wrong on the way."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from e2e.jobs import Json, condition, config_map
+from kube import MANIFESTS, Cluster, wait_until
+from tracking import Mlflow, forwarded_mlflow
+
+pytestmark = pytest.mark.e2e
+
+_LONGEST_SECONDS = 420
+ROWS = "\n".join(f"{x},{x * 7 % 13},{3 * x + x * 7 % 13}" for x in range(200))
+FILES = {
+    "good.csv": f"a,b,y\n{ROWS}\n",
+    "leak.csv": "a,b,copy,y\n" + "\n".join(f"{line},{line.rpartition(',')[2]}" for line in ROWS.splitlines()) + "\n",
+    "header.csv": "a,b,y\n",
+    "ragged.csv": f"a,b,y\n1,2,3,4\n{ROWS}\n",
+}
+
+
+def dataset(name: str, key: str, **spec: object) -> Json:
+    source = {"configMap": {"name": "files", "key": key}}
+    metadata = {"name": name}
+    spec = {"source": source, "format": "CSV", **spec}
+    return {"apiVersion": "afina.dev/v1alpha1", "kind": "Dataset", "metadata": metadata, "spec": spec}
+
+
+def automl_job(name: str, on: str, **spec: object) -> Json:
+    budget = {"timeSeconds": 30, "maxModels": 2}
+    spec = {"datasetRef": {"name": on}, "target": "y", "models": ["Linear"], "budget": budget, **spec}
+    return {"apiVersion": "afina.dev/v1alpha1", "kind": "AutoMLJob", "metadata": {"name": name}, "spec": spec}
+
+
+def wait_ended(cluster: Cluster, namespace: str, kind: str, name: str) -> Json:
+    """The object once its summary is True or False."""
+    summary = "Ready" if kind == "dataset" else "Succeeded"
+
+    def look() -> Json | None:
+        now = cluster.get(kind, name, namespace)
+        assert now
+        return now if condition(now, summary).get("status") in ("True", "False") else None
+
+    found = wait_until(look, f"end of {kind} {name}", _LONGEST_SECONDS)
+    assert found
+    return found
+
+
+def verdict(obj: Json) -> tuple[str, str]:
+    """Status and reason of the summary."""
+    found = condition(obj, "Ready" if obj["kind"] == "Dataset" else "Succeeded")
+    return found["status"], found["reason"]
+
+
+@pytest.fixture(scope="module")
+def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
+    namespace = new_namespace("automl")
+    for example in ("classification", "regression"):
+        afina.kubectl("apply", "-f", str(MANIFESTS / f"21-automljob-{example}.yaml"), namespace=namespace)
+    files = config_map("files") | {"data": FILES}
+    afina.apply(files, namespace=namespace)
+    for name, key in (("good", "good.csv"), ("leak", "leak.csv"), ("header", "header.csv"), ("ragged", "ragged.csv")):
+        afina.apply(dataset(name, key), namespace=namespace)
+    strict = [{"column": "a", "max": 100, "severity": "Error"}]
+    afina.apply(dataset("strict", "good.csv", validation=strict), namespace=namespace)
+    afina.apply(dataset("elsewhere", "none.csv"), namespace=namespace)
+    afina.apply(automl_job("leak", "leak"), namespace=namespace)
+    afina.apply(automl_job("header", "header"), namespace=namespace)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def mlflow(afina: Cluster) -> Iterator[Mlflow]:
+    with forwarded_mlflow(afina) as found:
+        yield found
+
+
+def test_reads_good_data(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "dataset", "good")
+    assert verdict(found) == ("True", "Accepted"), found["status"]
+    assert (found["status"]["rows"], found["status"]["columns"]) == (200, 3)
+    assert found["status"]["digest"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "words"),
+    [
+        ("header", "UnreadableData", "no row"),
+        ("strict", "ValidationFailed", "a: max 100"),
+        ("elsewhere", "SourceUnavailable", "none.csv"),
+    ],
+)
+def test_says_what_is_wrong_with_bad_data(name: str, reason: str, words: str, afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "dataset", name)
+    assert verdict(found) == ("False", reason), found["status"]
+    assert words in condition(found, "Ready")["message"]
+
+
+def test_counts_what_it_leaves_out(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "dataset", "ragged")
+    assert verdict(found) == ("True", "Accepted")
+    assert found["status"]["rows"] == 200
+    assert found["status"]["rejected"] == [{"reason": "RaggedRow", "count": 1}]
+
+
+def test_refuses_to_learn_from_a_leak(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "automljob", "leak")
+    assert verdict(found) == ("False", "LeakageFound"), found["status"]
+    assert "copy" in condition(found, "Succeeded")["message"]
+
+
+def test_does_not_learn_from_a_dataset_that_is_not_ready(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "automljob", "header")
+    assert verdict(found) == ("False", "DatasetNotReady")
+    assert "UnreadableData" in condition(found, "Succeeded")["message"]
+
+
+def test_regression_example(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "automljob", "diabetes")
+    assert verdict(found) == ("True", "ModelReady"), found["status"]
+    board = found["status"]["leaderboard"]
+    # The standard deviation of the target is 77; the literature's models come to 54 to 57.
+    assert board[0]["score"] < 60
+    assert {"Linear", "XGBoost", "LightGBM"} <= {line["model"] for line in board}
+
+
+def test_classification_example_is_registered(afina: Cluster, namespace: str, mlflow: Mlflow) -> None:
+    found = wait_ended(afina, namespace, "automljob", "breast-cancer")
+    assert verdict(found) == ("True", "ModelReady"), found["status"]
+    scores = {one["name"]: one["value"] for one in found["status"]["scores"]}
+    assert scores["AUC"] > 0.95
+    model = found["status"]["model"]
+    assert sorted(model["aliases"]) == ["candidate", "champion"]
+    assert model["digest"].startswith("sha256:")
