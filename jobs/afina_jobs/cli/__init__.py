@@ -7,8 +7,8 @@ import click
 EXIT_BAD_FILE = 2
 EXIT_CODES = """\b
 Exit codes:
-    0  the search ended as it should
-    1  the search failed; the message says why
+    0  the search ended as it should, or all Datasets and models are there
+    1  the search failed, or a Dataset or an AutoMLJob; the message says why
     2  the file or the command line is wrong
   130  interrupted; the same command goes on where it was
 """
@@ -16,7 +16,7 @@ Exit codes:
 
 @click.group(epilog="Run `afina COMMAND --help` for more.", context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Tune anything: TuningJobs without a cluster."""
+    """Tune anything: TuningJobs, Datasets and AutoMLJobs without a cluster."""
 
 
 @main.command()
@@ -27,32 +27,59 @@ def version() -> None:
     click.echo(f"afina {installed('afina')}")
 
 
+def _volumes(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, Path]:
+    found = {}
+    for one in given:
+        name, _, folder = one.partition("=")
+        if not name or not Path(folder or "?").is_dir():
+            raise click.BadParameter(f"say NAME=FOLDER, with a folder that is there, not {one!r}")
+        found[name] = Path(folder).resolve()
+    return found
+
+
 @main.command(epilog=EXIT_CODES)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="Which TuningJob, when FILE holds several.")
+@click.option("--name", help="Which TuningJob or AutoMLJob, when FILE holds several.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where study, plots and log go.  [default: afina-runs/NAME]",
+    help="Where everything goes: of a TuningJob its study, plots and log  [default: afina-runs/NAME]; else the folders "
+    "dataset.NAME and automljob.NAME  [default: afina-runs]",
+)
+@click.option(
+    "--volume",
+    "volumes",
+    metavar="NAME=FOLDER",
+    multiple=True,
+    callback=_volumes,
+    help="The folder that stands for the volume that a Dataset's claimRef names. Can be given several times.",
 )
 @click.pass_context
-def run(context: click.Context, file: Path, name: str | None, output: Path | None) -> None:
-    """Search as the TuningJob in FILE says, here and without a cluster.
+def run(context: click.Context, file: Path, name: str | None, output: Path | None, volumes: dict[str, Path]) -> None:
+    """Do what FILE says, here and without a cluster.
 
-    FILE is what `kubectl apply -f` takes; a ConfigMap that the job names as its source must be in it too. The study is
-    kept in the output folder: the same command goes on where it was, and with a larger budget.maxTrials it goes
-    further.
+    FILE is what `kubectl apply -f` takes. It holds a TuningJob, or Datasets and the AutoMLJobs that learn from them;
+    a ConfigMap that they name as their source must be in it too. Datasets come first, in their order, then AutoMLJobs;
+    the first that fails ends the run.
+
+    What has been tried is kept in the output folder: the same command goes on where it was, and with a larger
+    budget.maxTrials a TuningJob goes further. An AutoMLJob's model is registered if MLFLOW_TRACKING_URI is set.
     """
-    from afina_jobs.specfile.load import load_job
+    from afina_jobs.specfile.load import LoadedJob, load
     from afina_jobs.specfile.yamllines import BadFileError
 
     try:
-        loaded = load_job(file, name)
+        loaded = load(file, name, volumes)
     except BadFileError as error:
         for problem in error.problems:
             click.echo(f"{file}:{problem.line}: {problem}", err=True)
         context.exit(EXIT_BAD_FILE)
 
-    from afina_jobs.cli.laptop import search
+    if isinstance(loaded, LoadedJob):
+        from afina_jobs.cli.laptop import search
 
-    context.exit(search(loaded, output or Path("afina-runs") / loaded.job.metadata.name))
+        context.exit(search(loaded, output or Path("afina-runs") / loaded.job.metadata.name))
+
+    from afina_jobs.cli.data import run_data
+
+    context.exit(run_data(loaded, output or Path("afina-runs")))

@@ -1,6 +1,5 @@
 """What a laptop's user sees: a bar with the best value, a line for each trial, and the results."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from afina_api.tuningjob import TuningJob, TuningJobSpec
-from afina_jobs import engine
 from afina_jobs.session import combinations
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.standing import best, count, ended, value_of
@@ -50,20 +48,6 @@ class Display:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._progress.console.print(line, markup=False)
-
-    def handler(self) -> logging.Handler:
-        """Shows the engine's lines, and everybody's warnings."""
-        return _Shown(self)
-
-
-class _Shown(logging.Handler):
-    def __init__(self, display: Display) -> None:
-        super().__init__()
-        self._display = display
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.name == engine.__name__ or record.levelno >= logging.WARNING:
-            self._display.say(record.getMessage())
 
 
 def opening(job: TuningJob, seed: int, trials: Sequence[FrozenTrial]) -> str:

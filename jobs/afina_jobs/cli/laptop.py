@@ -1,21 +1,17 @@
 """`afina run`: a search on this machine, from the spec to the summary."""
 
 import asyncio
-import fcntl
-import logging
 import os
-import shutil
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
-import click
-import optuna
 from rich.console import Console
 
 from afina_api.tuningjob import TuningJob
+from afina_jobs import engine
 from afina_jobs.cli.display import Display, opening, summary
+from afina_jobs.cli.folder import alone, write_files
+from afina_jobs.cli.logs import log_to
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.results.write import write_results
 from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
@@ -35,14 +31,14 @@ _MLFLOW_SECONDS = 60.0
 
 def search(loaded: LoadedJob, folder: Path) -> int:
     """Search as a file says, and leave everything in a folder; the exit code."""
-    with _alone(folder):
-        source = _write_files(loaded.files, folder / "source")
+    with alone(folder):
+        source = write_files(loaded.files, folder / "source")
         return _run(loaded.job, folder.resolve(), source.resolve(), Console(highlight=False, soft_wrap=True))
 
 
 def _run(job: TuningJob, folder: Path, source: Path, console: Console) -> int:
     display = Display(console, job.spec)
-    _log_to(folder / "log.txt", display)
+    log_to(folder / "log.txt", display.say, engine.__name__)
     try:
         with display:
             found = asyncio.run(until_signalled(_search(job, folder, source, display), [signal.SIGINT, signal.SIGTERM]))
@@ -70,35 +66,3 @@ async def _search(job: TuningJob, folder: Path, source: Path, display: Display) 
     if mirror:
         await mirror.finish(Ending(found.succeeded, artifacts), _MLFLOW_SECONDS)
     return found
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second search out of the folder: it would take the running trials for orphans."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        message = f"another `afina run` works in {folder}: wait for it, or choose another folder with --output"
-        raise click.UsageError(message) from error
-    finally:
-        os.close(lock)
-
-
-def _write_files(files: Mapping[str, bytes], folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-def _log_to(file: Path, display: Display) -> None:
-    """All of the log goes to a file; what the engine says and what is wrong is shown too."""
-    logging.captureWarnings(capture=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    written = logging.FileHandler(file)
-    written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[written, display.handler()], force=True)

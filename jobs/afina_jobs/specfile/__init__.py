@@ -1,1 +1,1 @@
-"""Reads a TuningJob from a YAML file that a person wrote, and says on which line what is wrong."""
+"""Reads the objects in a YAML file that a person wrote, and says on which line what is wrong."""

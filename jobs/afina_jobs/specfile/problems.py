@@ -1,4 +1,4 @@
-"""Says in a person's words what pydantic finds wrong with a TuningJob."""
+"""Says in a person's words what pydantic finds wrong with an object."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -7,20 +7,20 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from afina_api.base import Model
 from afina_api.crd import structural
-from afina_api.tuningjob import TuningJob
 from afina_jobs.specfile.yamllines import Document, Path, Problem, field
 
 _MAX_SHOWN = 60
 """Characters of a wrong value that are shown."""
 
 
-def problems_of(error: ValidationError, document: Document) -> list[Problem]:
+def problems_of(error: ValidationError, document: Document, model: type[Model]) -> list[Problem]:
     """The errors with their lines, one for each field."""
     messages: dict[tuple[str | int, ...], list[str]] = {}
     for detail in error.errors(include_url=False):
         path = _path_in(document.data, detail)
-        messages.setdefault(path, []).append(_message(detail, path))
+        messages.setdefault(path, []).append(_message(detail, path, model))
     return [Problem(document.line(path), field(path), _join(found)) for path, found in messages.items()]
 
 
@@ -36,27 +36,27 @@ def _path_in(data: Any, detail: ErrorDetails) -> tuple[str | int, ...]:
     return tuple(found)
 
 
-def _message(detail: ErrorDetails, path: Path) -> str:
+def _message(detail: ErrorDetails, path: Path, model: type[Model]) -> str:
     kind, message = detail["type"], detail["msg"]
     if kind == "missing":
         return "is required"
     if kind == "extra_forbidden":
-        return _unknown(path)
+        return _unknown(path, model)
     if kind == "value_error":
         return message.removeprefix("Value error, ")
     return f"{_lower(message.replace('Input should', 'must'))}, got {_shown(detail['input'])}"
 
 
-def _unknown(path: Path) -> str:
-    allowed = sorted(_fields(path[:-1]))
+def _unknown(path: Path, model: type[Model]) -> str:
+    allowed = sorted(_fields(path[:-1], model))
     close = difflib.get_close_matches(str(path[-1]), allowed, 1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"there is no such field; {hint}Allowed: {', '.join(allowed)}"
 
 
-def _fields(path: Path) -> Iterable[str]:
+def _fields(path: Path, model: type[Model]) -> Iterable[str]:
     """Names of the fields of the object at a path, by the schema of the kind."""
-    schema: Mapping[str, Any] = structural(TuningJob)
+    schema: Mapping[str, Any] = structural(model)
     for part in path:
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
     names: Iterable[str] = schema.get("properties", {})

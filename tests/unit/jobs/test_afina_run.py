@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from afina_api.parameters import Categorical, FloatRange
 from afina_api.tuningjob import TuningJob
 from afina_jobs.cli import main
+from afina_jobs.specfile.documents import read_documents
 from afina_jobs.specfile.load import load_job
 from support.searches import a_job, stored_trials, wait_for
 
@@ -222,9 +223,12 @@ def test_says_what_is_wrong_with_a_file_and_on_which_line(spec: str, messages: l
 
 
 BAD_DOCUMENTS = {
-    "no TuningJob": ([{"kind": "Pod"}, {"kind": "Service"}], "1: kind: there is no TuningJob (afina.dev/v1alpha1)"),
+    "no TuningJob": (
+        [{"kind": "Pod"}, {"kind": "Service"}],
+        "1: kind: there is no TuningJob, Dataset or AutoMLJob (afina.dev/v1alpha1)",
+    ),
     "nothing": ([], "in this file, only: nothing"),
-    "a list": ([[1, 2]], "there is no TuningJob"),
+    "a list": ([[1, 2]], "there is no TuningJob, Dataset or AutoMLJob"),
     "another version": (
         [a_job(script="x") | {"apiVersion": "afina.dev/v9"}],
         "1: apiVersion: must be 'afina.dev/v1alpha1', got 'afina.dev/v9'",
@@ -277,11 +281,11 @@ def test_reads_numbers_as_kubernetes_does(tmp_path: Path) -> None:
     trial = "{command: {argv: [sh, -c, 'exit 1']}}"
     spec = f"{{objectives: [{{metric: rmse, goal: Minimize}}], parameters: [{parameter}], trial: {trial}}}"
     file.write_text(f"{HEADER}spec: {spec}\n")
-    loaded = load_job(file, None).job.spec.parameters
+    loaded = load_job(read_documents(file), None, file).job.spec.parameters
     assert loaded[0].float_ == FloatRange(min=1e-5, max=10)
     assert loaded[1].categorical == Categorical(choices=["2026-01-01"])
 
 
 @pytest.mark.parametrize("manifest", sorted(MANIFESTS.glob("1*-tuningjob-*.yaml")), ids=lambda path: path.name)
 def test_reads_the_examples(manifest: Path) -> None:
-    assert load_job(manifest, None).job.spec.objectives
+    assert load_job(read_documents(manifest), None, manifest).job.spec.objectives
