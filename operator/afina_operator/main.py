@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Coroutine
 from typing import Any
 
-import uvloop
-
 from afina_operator import logs, metrics, probes, watches
 from afina_operator.audit import Audit
 from afina_operator.automljob.objects import KIND as AUTOML_JOB
@@ -38,8 +36,9 @@ def main() -> None:
     """Run the operator; the exit code is 0 if a signal ended it."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.exit(runner.run(Operator(settings).run()))
+    # Not uvloop: reconnecting to an API server that has just died, its sockets can trip over each other's numbers
+    # ("File descriptor 15 is used by transport"), which ends kopf.
+    sys.exit(asyncio.run(Operator(settings).run()))
 
 
 class Operator:
@@ -78,7 +77,9 @@ class Operator:
             if not await self._first(self._wait_for_kinds(cluster, audit)):
                 return 0
             # kopf comes last: when it ends, it ends every task that is younger than itself.
+            # It takes the signals over when it starts; one that came just before is ours.
             return await self._until_one_ends(
+                self._stop.wait(),
                 lease.keep(),
                 workers.run(settings.workers),
                 audit.run(),
@@ -110,7 +111,7 @@ class Operator:
                 return
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _until_one_ends(self, *parts: Coroutine[Any, Any, None]) -> int:
+    async def _until_one_ends(self, *parts: Coroutine[Any, Any, object]) -> int:
         tasks = [asyncio.create_task(part) for part in parts]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
