@@ -89,7 +89,7 @@ integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and 
 	$(PYTEST) tests/integration $(call again,tests/integration)
 
 e2e: up ## Tests on the whole cluster
-	$(PYTEST) tests/e2e $(call again,tests/e2e)
+	$(PYTEST) tests/e2e --maxfail=10 $(call again,tests/e2e)
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The cluster of the end-to-end tests: a real one, with Afina installed from the checkout, for every namespace.
 
 Each module starts its jobs side by side in namespaces of its own; its tests then wait for the ones they are about.
-test_chart comes first, by the alphabet, since it uninstalls; test_under_fire last, since its job takes longest.
+test_chart comes first, since it uninstalls; test_under_fire last, since its job takes longest.
 Nothing is skipped: without a cluster the run ends and says how to start one.
 """
 
@@ -16,6 +16,11 @@ from kube import Cluster, KubeError
 
 START_DEADLINE_SECONDS = 20
 _LABEL = "afina.dev/e2e"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the modules; see above."""
+    items.sort(key=lambda item: (item.path.stem == "test_under_fire", item.path.stem != "test_chart"))
 
 
 @pytest.fixture(scope="session")
