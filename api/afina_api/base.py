@@ -194,6 +194,11 @@ def as_json(model: Model) -> dict[str, Any]:
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def drivers_part(status: Status) -> dict[str, Any]:
+    """What the driver writes of a status as JSON: all but the conditions, which are the operator's."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
+
+
 def refuse_duplicates(names: list[str]) -> None:
     """Raise a ValueError that names the first name that is there twice."""
     for name in names:

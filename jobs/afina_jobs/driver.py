@@ -18,8 +18,6 @@ from typing import Any
 
 from afina_jobs.signals import until_signalled
 
-EXIT_ENDED = 0
-EXIT_FAILED = 10
 EXIT_STOPPED = 143
 
 _PR_SET_DUMPABLE = 4

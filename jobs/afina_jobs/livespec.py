@@ -1,21 +1,24 @@
-"""The spec as a mounted file, which changes when somebody edits the TuningJob."""
+"""The spec as a mounted file; that of a TuningJob changes when somebody edits its budget."""
 
 import json
 import logging
 from pathlib import Path
+from typing import TypeVar
 
+from afina_api.base import Model
 from afina_api.tuningjob import Budget, TuningJob
 
 log = logging.getLogger(__name__)
+M = TypeVar("M", bound=Model)
 
 
-def read_job(path: Path) -> TuningJob:
-    """The TuningJob in a JSON file.
+def read_object(path: Path, model: type[M]) -> M:
+    """The object in a JSON file.
 
     Raises:
         ValidationError: it is not what the models allow.
     """
-    return TuningJob.model_validate(json.loads(path.read_text()))
+    return model.model_validate(json.loads(path.read_text()))
 
 
 class LiveBudget:
@@ -33,7 +36,7 @@ class LiveBudget:
             seen = (stat.st_ino, stat.st_mtime_ns)
             if seen != self._seen:
                 self._seen = seen
-                self._take(read_job(self._path).spec.budget)
+                self._take(read_object(self._path, TuningJob).spec.budget)
         except (OSError, ValueError) as error:
             log.warning("the spec cannot be read again, its last budget stays: %s", error)
         return self._budget

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
-from afina_jobs.driver import EXIT_ENDED, EXIT_FAILED, Settings
-from afina_jobs.livespec import LiveBudget, read_job
+from afina_jobs.driver import Settings
+from afina_jobs.livespec import LiveBudget, read_object
 from afina_jobs.process.environment import trial_environment
+from afina_jobs.report.pod import STATUS_SECONDS, STOPPED_STATUS_SECONDS, end, has_a_status
 from afina_jobs.report.reporter import Reporter
 from afina_jobs.report.status import status
-from afina_jobs.report.termination import termination_message
 from afina_jobs.results.write import write_results
 from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
 from afina_jobs.stopping import Verdict
@@ -27,10 +27,6 @@ from afina_jobs.tracking.mirror import Ending, Mirror
 
 log = logging.getLogger(__name__)
 
-_STATUS_SECONDS = 300.0
-"""So long is tried to write the last status of a search that has ended."""
-_STOPPED_STATUS_SECONDS = 8.0
-"""So long when the pod is told to stop."""
 _MLFLOW_SECONDS = 60.0
 
 
@@ -41,14 +37,12 @@ async def run_in_pod(settings: Settings) -> int:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        found = await _search(read_job(settings.spec), settings)
+        found = await _search(read_object(settings.spec, TuningJob), settings)
     except ValidationError as error:
         found = Verdict(Reason.INVALID_SPEC, str(error))
     except CannotBeginError as error:
         found = error.verdict
-    log.info("the search has ended: %s: %s", found.reason, found.message)
-    settings.termination_log.write_text(termination_message(found))
-    return EXIT_ENDED if found.succeeded else EXIT_FAILED
+    return end(found, settings.termination_log)
 
 
 async def _search(job: TuningJob, settings: Settings) -> Verdict:
@@ -70,16 +64,16 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
         if mirror:
             await mirror.finish(Ending(found.succeeded, artifacts), _MLFLOW_SECONDS)
         if reporter:
-            await reporter.finish(_STATUS_SECONDS)
+            await reporter.finish(STATUS_SECONDS)
     except asyncio.CancelledError:
         if reporter:
-            await reporter.finish(_STOPPED_STATUS_SECONDS)
+            await reporter.finish(STOPPED_STATUS_SECONDS)
         raise
     return found
 
 
 def _reporter(job: TuningJob, budget: LiveBudget, mirror: Mirror | None) -> Reporter | None:
-    if not job.metadata.uid or "KUBERNETES_SERVICE_HOST" not in os.environ:
+    if not has_a_status(job.metadata):
         log.info("not in a cluster: no status is reported")
         return None
 
@@ -87,4 +81,4 @@ def _reporter(job: TuningJob, budget: LiveBudget, mirror: Mirror | None) -> Repo
         tracking = mirror.tracking if mirror else None
         return status(trials, job.spec.objectives[0], budget(), tracking, at_rest=at_rest)
 
-    return Reporter(job.metadata, make_status)
+    return Reporter(job.metadata, make_status, job.kind)

@@ -1,7 +1,5 @@
 """An AutoMLJob in a pod: from the mounted spec to the exit code."""
 
-import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +12,8 @@ from afina_api.reasons import AutoMLReason
 from afina_jobs.automl.learn import OnProgress, Place, Progress, learn
 from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.automl.status import status
-from afina_jobs.report.reporter import Reporter
-from afina_jobs.report.termination import termination_message
-
-EXIT_ENDED = 0
-EXIT_FAILED = 10
-_STATUS_SECONDS = 300.0
-_STOPPED_STATUS_SECONDS = 8.0
-
-log = logging.getLogger(__name__)
+from afina_jobs.livespec import read_object
+from afina_jobs.report.pod import end, reporting
 
 
 @dataclass(frozen=True)
@@ -57,14 +48,10 @@ async def run_in_pod(env: Mapping[str, str]) -> int:
     """Run the AutoMLJob whose JSON is in the file AFINA_SPEC; the exit code."""
     settings = AutoMLSettings.from_environment(env)
     try:
-        job = _read(Path(env["AFINA_SPEC"]))
+        job = read_object(Path(env["AFINA_SPEC"]), AutoMLJob)
     except ValidationError as error:
-        return _end(Ending(AutoMLReason.INVALID_SPEC, str(error), Progress()), settings)
+        return end(Ending(AutoMLReason.INVALID_SPEC, str(error), Progress()), settings.termination_log)
     return await run_automl(job, settings)
-
-
-def _read(spec: Path) -> AutoMLJob:
-    return AutoMLJob.model_validate_json(spec.read_bytes())
 
 
 async def run_automl(job: AutoMLJob, settings: AutoMLSettings) -> int:
@@ -74,31 +61,16 @@ async def run_automl(job: AutoMLJob, settings: AutoMLSettings) -> int:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     latest = Progress()
-    reporter = None
-    if job.metadata.uid and "KUBERNETES_SERVICE_HOST" in os.environ:
-        reporter = Reporter(job.metadata, lambda _trials, _at_rest: status(latest), "AutoMLJob")
+    async with reporting("AutoMLJob", job.metadata, lambda: status(latest)) as changed:
 
-    def on_progress(progress: Progress) -> None:
-        nonlocal latest
-        latest = progress
-        if reporter:
-            reporter.trials_changed(())
+        def on_progress(progress: Progress) -> None:
+            nonlocal latest
+            latest = progress
+            changed()
 
-    wait = _STOPPED_STATUS_SECONDS
-    try:
         found = await end_of(job, settings.place, on_progress)
         on_progress(found.progress)
-        wait = _STATUS_SECONDS
-    finally:
-        if reporter:
-            await reporter.finish(wait)
-    return _end(found, settings)
-
-
-def _end(found: Ending, settings: AutoMLSettings) -> int:
-    log.info("the job has ended: %s: %s", found.reason, found.message)
-    settings.termination_log.write_text(termination_message(found))
-    return EXIT_ENDED if found.succeeded else EXIT_FAILED
+    return end(found, settings.termination_log)
 
 
 async def end_of(job: AutoMLJob, place: Place, on_progress: OnProgress) -> Ending:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from afina_api.automljob import AutoMLJobStatus, AutoMLSummary, MetricValue
+from afina_api.base import drivers_part
 from afina_jobs.automl.learn import Progress
 from afina_jobs.automl.metrics import GREATER_IS_BETTER
 
@@ -21,7 +22,7 @@ def status(progress: Progress) -> dict[str, Any]:
         summary=AutoMLSummary(best=_best(progress), models=_models(progress)),
         tracking=progress.tracking,
     )
-    return found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
+    return drivers_part(found)
 
 
 def _best(progress: Progress) -> str:

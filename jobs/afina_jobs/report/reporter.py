@@ -1,4 +1,4 @@
-"""Writes the status of a TuningJob to the API server as the search goes on.
+"""Writes the status of an object to the API server as its job goes on.
 
 Each write is bound to the version that was seen last, and that to the object's uid: the API server ignores a uid in
 a write to a status, so that without the version a successor of the same name would be written.
@@ -34,7 +34,7 @@ MakeStatus = Callable[[Sequence[FrozenTrial], bool], dict[str, Any]]
 class Reporter:
     """Keeps the status of one object up to date: one write at a time, at most one a second, the latest state only."""
 
-    def __init__(self, metadata: Metadata, make_status: MakeStatus, kind: str = "TuningJob") -> None:
+    def __init__(self, metadata: Metadata, make_status: MakeStatus, kind: str) -> None:
         self._kind = kind
         self._resource = create_namespaced_resource(GROUP, VERSION, kind, f"{kind.lower()}s")
         self._client = AsyncClient(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))

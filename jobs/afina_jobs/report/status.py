@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from afina_api.base import Tracking, as_json
+from afina_api.base import Tracking, as_json, drivers_part
 from afina_api.tuningjob import (
     BestTrial,
     Budget,
@@ -46,7 +46,7 @@ def status(
         ),
         tracking=tracking,
     )
-    return found.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
+    return drivers_part(found)
 
 
 def _best_trial(trial: FrozenTrial, objective: Objective) -> BestTrial:

@@ -21,6 +21,10 @@ class Ending(Protocol):
     def message(self) -> str:
         """The cause, for people."""
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended as it should."""
+
 
 def termination_message(ending: Ending) -> str:
     """The ending as JSON, of at most 4096 bytes."""
