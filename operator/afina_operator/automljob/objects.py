@@ -4,7 +4,7 @@ from afina_api.automljob import AutoMLJob
 from afina_api.reasons import AutoMLReason
 from afina_operator.dataset.objects import PREFIX as DATASET_PREFIX
 from afina_operator.driver.children import child_name, resources
-from afina_operator.driver.kind import InvalidSpecError, Kind, Mount, Words, Workload
+from afina_operator.driver.kind import Kind, Mount, Requirement, Words, Workload, torch_image
 from afina_operator.driver.references import named
 from afina_operator.resources import AUTOML_JOBS, DATASETS, Json, Ref
 from afina_operator.settings import Settings
@@ -37,15 +37,10 @@ def workload(job: AutoMLJob, settings: Settings) -> Workload:
 def _image(job: AutoMLJob, settings: Settings) -> str:
     if job.spec.image or "MLP" not in job.spec.models:
         return job.spec.image or settings.images.runtime
-    if not settings.images.runtime_torch:
-        raise InvalidSpecError(
-            "spec.models: MLP needs the torch runtime image, which this installation does not name: "
-            "set it in the chart's values, set spec.image, or leave MLP out"
-        )
-    return settings.images.runtime_torch
+    return torch_image(settings, "spec.models: MLP", "set spec.image, or leave MLP out")
 
 
-def _requires(job: Json) -> Ref | None:
+def _dataset(job: Json) -> Ref | None:
     return next((target for _, target in named(job, DATASETS, "datasetRef", "name")), None)
 
 
@@ -71,7 +66,6 @@ KIND = Kind(
         AutoMLReason.STORAGE_FULL,
         AutoMLReason.INVALID_SPEC,
     ),
-    progress="summary",
     words=Words(
         working="Models are being fitted.",
         resuming="It is started again; fitted models are kept.",
@@ -79,5 +73,5 @@ KIND = Kind(
         image="Correct spec.image, or push the image.",
         deadline="twice spec.budget",
     ),
-    requires=_requires,
+    requires=Requirement(_dataset, AutoMLReason.DATASET_NOT_READY),
 )

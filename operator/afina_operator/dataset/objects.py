@@ -3,44 +3,39 @@
 from afina_api.dataset import Dataset, Source
 from afina_api.reasons import DatasetReason
 from afina_operator.driver.children import resources
-from afina_operator.driver.kind import Kind, Mount, Words, Workload, from_secret
+from afina_operator.driver.kind import Kind, Words, Workload, from_secret
 from afina_operator.driver.references import named
 from afina_operator.resources import CONFIG_MAPS, DATASETS, VOLUME_CLAIMS, Json, Ref
 from afina_operator.settings import Settings
 
 PREFIX = "ds"
 
-_SOURCE = "/etc/afina/source"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def workload(dataset: Dataset, settings: Settings) -> Workload:
     """What the reading needs."""
     source = dataset.spec.source
-    mounts = _mounts(source)
-    env = {"AFINA_SOURCE": _SOURCE} if mounts else {}
-    if source.http and settings.http_allowed_hosts:
-        env["AFINA_HTTP_ALLOWED_HOSTS"] = settings.http_allowed_hosts
+    hosts = settings.http_allowed_hosts if source.http else ""
     secret = source.s3.secret_ref if source.s3 else None
     return Workload(
         image=settings.images.runtime,
         resources=resources(dataset.spec.resources),
         volume=dataset.spec.volume,
-        env=env,
+        env={"AFINA_HTTP_ALLOWED_HOSTS": hosts} if hosts else {},
         secret_env=[from_secret(key, secret.name, key) for key in _KEYS] if secret else [],
-        mounts=mounts,
+        source=_volume(source),
         # It reads from the beginning each time: what killed it twice will kill it again.
         restarts=2,
     )
 
 
-def _mounts(source: Source) -> list[Mount]:
+def _volume(source: Source) -> Json | None:
     if source.config_map:
-        return [Mount("source", _SOURCE, {"configMap": {"name": source.config_map.name}})]
+        return {"configMap": {"name": source.config_map.name}}
     if source.volume:
-        claim = {"claimName": source.volume.claim_ref.name, "readOnly": True}
-        return [Mount("source", _SOURCE, {"persistentVolumeClaim": claim})]
-    return []
+        return {"persistentVolumeClaim": {"claimName": source.volume.claim_ref.name, "readOnly": True}}
+    return None
 
 
 def _mounted(dataset: Json) -> list[tuple[str, Ref]]:
@@ -68,7 +63,6 @@ KIND = Kind(
         DatasetReason.STORAGE_FULL,
         DatasetReason.INVALID_SPEC,
     ),
-    progress="digest",
     words=Words(
         working="The data is being read.",
         resuming="It is started again, from the beginning.",

@@ -28,6 +28,7 @@ TERMINATED = 143
 """The driver's exit code after SIGTERM: suspended, evicted or deleted, which is no failure of its own."""
 
 _LONGEST_NAME = 63
+_SOURCE = "/etc/afina/source"
 _USER = 65532
 _GPU = "nvidia.com/gpu"
 _DRIVER_CPU = quantity.parse("100m")
@@ -190,6 +191,7 @@ class _Children:
             "AFINA_WORKSPACE": "/workspace",
             "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
             "TMPDIR": "/tmp",  # noqa: S108
+            **({"AFINA_SOURCE": _SOURCE} if self._workload.source else {}),
             **self._workload.env,
         }
         if self._settings.mlflow_tracking_uri:
@@ -204,6 +206,7 @@ class _Children:
             Mount("study", "/var/lib/afina", claim if self._workload.volume else {"emptyDir": {}}),
             Mount("workspace", "/workspace", {"emptyDir": {}}),
             Mount("tmp", "/tmp", {"emptyDir": {}}),  # noqa: S108 - a volume of the pod's own
+            *([Mount("source", _SOURCE, self._workload.source)] if self._workload.source else []),
             *self._workload.mounts,
         ]
 

@@ -8,6 +8,7 @@ from afina_operator.driver.children import MANAGED
 from afina_operator.driver.kind import Kind
 from afina_operator.driver.observe import Observed, observe
 from afina_operator.driver.plan import blocked, plan
+from afina_operator.driver.status import OWN_FIELDS
 from afina_operator.reconciler import Controller
 from afina_operator.resources import JOBS, Json, Ref, Resource, dig
 from afina_operator.settings import Settings
@@ -40,6 +41,5 @@ def _itself(resource: Resource, obj: Json) -> Ref:
 
 def _without_progress(obj: Json) -> object:
     """All but what the driver reports: that changes with every trial and decides nothing."""
-    status = ("conditions", "startTime", "completionTime", "observedGeneration")
     marks = ("uid", "generation", "deletionTimestamp")
-    return [dig(obj, "metadata", one) for one in marks], [dig(obj, "status", one) for one in status]
+    return [dig(obj, "metadata", one) for one in marks], [dig(obj, "status", one) for one in OWN_FIELDS]

@@ -51,8 +51,10 @@ class Workload:
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: Sequence[Json] = ()
     """Variables whose values are in Secrets, as a container names them."""
+    source: Json | None = None
+    """The volume with the files that people gave it."""
     mounts: Sequence[Mount] = ()
-    """What it reads beside its spec."""
+    """What else it reads beside its spec."""
     suspend: bool = False
     deadline: int | None = None
     """Seconds after which the Job controller ends the driver; None for never."""
@@ -74,6 +76,16 @@ class Words:
     """What to correct if the image cannot be pulled."""
     deadline: str = ""
     """Field of the time that it may take."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """An object that must be Ready before the driver is started."""
+
+    find: Callable[[Json], Ref | None]
+    """Which one; None where the spec names none."""
+    reason: StrEnum
+    """What the summary says where it will never be Ready."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +112,13 @@ class Kind(Generic[M]):
     """What a driver may say that ended well; the first is meant by one that said nothing."""
     bad_ends: Sequence[StrEnum]
     """What a driver may say that failed for good."""
-    progress: str
-    """Field of the status that a driver which has run has written."""
     words: Words
     can_be_suspended: bool = True
     """Whether the spec has `suspend`."""
     mounted: Callable[[Json], Sequence[tuple[str, Ref]]] = lambda _: ()
     """What people must have made for the pod to start: the field that names it, and the object."""
-    requires: Callable[[Json], Ref | None] = lambda _: None
-    """The object that must be Ready before the driver is started."""
+    requires: Requirement | None = None
+    """What must be Ready before the driver is started."""
 
     @property
     def label(self) -> str:
@@ -134,6 +144,25 @@ class Kind(Generic[M]):
                 f"spec: more than {_SPEC_LIMIT} bytes as JSON: shorten choices, arguments or variables"
             )
         return workload
+
+
+def torch_image(settings: Settings, what: str, instead: str) -> str:
+    """The torch runtime image.
+
+    Args:
+        settings: what the installation has.
+        what: what needs it, with its field.
+        instead: what else people may do.
+
+    Raises:
+        InvalidSpecError: the installation does not name one.
+    """
+    if not settings.images.runtime_torch:
+        raise InvalidSpecError(
+            f"{what} needs the torch runtime image, which this installation does not name: "
+            f"set it in the chart's values, {instead}"
+        )
+    return settings.images.runtime_torch
 
 
 def from_secret(variable: str, name: str, key: str) -> Json:

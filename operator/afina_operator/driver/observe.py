@@ -55,7 +55,7 @@ async def observe(kind: Kind[Any], cluster: Cluster, job: Json) -> Observed:
     found_pods = await cluster.find(PODS, namespace, labels=f"{kind.label}={own}")
     children = {resource: child for resource, child in zip(_CHILDREN, found, strict=True) if child is not None}
     missing, warning = await _obstacles(kind, cluster, job, children.get(JOBS), found_pods)
-    target = None if JOBS in children else kind.requires(job)
+    target = kind.requires.find(job) if kind.requires and JOBS not in children else None
     required = await cluster.get(target) if target else None
     return Observed(kind, job, children, tuple(found_pods), missing, warning, required)
 

@@ -10,7 +10,7 @@ from afina_operator.driver import pods
 from afina_operator.driver.children import FAILED_FOR_GOOD
 from afina_operator.driver.kind import Kind
 from afina_operator.driver.observe import Observed
-from afina_operator.driver.status import State, failed, succeeded, suspended, waits
+from afina_operator.driver.status import State, failed, has_report, succeeded, suspended, waits
 from afina_operator.resources import Json, dig
 from afina_operator.settings import Settings
 
@@ -90,8 +90,7 @@ def _not_running(observed: Observed, child: Json, own: Sequence[Json], settings:
 
 def _has_run(observed: Observed, child: Json, own: Sequence[Json]) -> bool:
     """Whether a driver has run. An evicted or deleted one leaves no trace but its report: the Job counts it not."""
-    reported = dig(observed.job, "status", observed.kind.progress) is not None
-    return bool(dig(child, "status", "failed") or any(map(pods.ended, own)) or reported)
+    return bool(dig(child, "status", "failed") or any(map(pods.ended, own)) or has_report(observed.job))
 
 
 def _between_pods(observed: Observed, reason: Reason, own: Sequence[Json]) -> State:

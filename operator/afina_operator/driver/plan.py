@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from afina_api.reasons import AutoMLReason, Reason
+from afina_api.reasons import Reason
 from afina_operator.conditions import condition, event, format_time, parse_time
 from afina_operator.driver import outcome, pods
 from afina_operator.driver.children import child_name, children
@@ -167,8 +167,9 @@ def _make(observed: Observed, desired: dict[Resource, Json], now: datetime) -> P
 
 def _unready(observed: Observed) -> State | None:
     """What keeps the driver from being started: that what it needs is not Ready; None if nothing does."""
-    target = observed.kind.requires(observed.job)
-    if target is None:
+    requirement = observed.kind.requires
+    target = requirement.find(observed.job) if requirement else None
+    if requirement is None or target is None:
         return None
     name, ready = f"{target.resource.kind} {target.name!r}", condition(observed.required, "Ready")
     if observed.required is None:
@@ -177,7 +178,7 @@ def _unready(observed: Observed) -> State | None:
         return None
     why = f"{ready.get('reason', 'Pending')}: {ready.get('message', '')}"
     if ready.get("status") == "False":
-        return failed(AutoMLReason.DATASET_NOT_READY, f"{name} is not Ready: {why}")
+        return failed(requirement.reason, f"{name} is not Ready: {why}")
     return waits(Reason.PENDING, f"{name} is not Ready yet: {why}")
 
 

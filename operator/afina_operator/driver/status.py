@@ -9,6 +9,8 @@ from afina_operator.driver.kind import Kind
 from afina_operator.plan import ApplyStatus
 from afina_operator.resources import Json, bound, contains, dig
 
+OWN_FIELDS = ("conditions", "startTime", "completionTime", "observedGeneration")
+
 
 @dataclass(frozen=True)
 class State:
@@ -60,6 +62,12 @@ def with_message(state: State, message: str) -> State:
 def is_started(job: Json) -> bool:
     """Whether the work has begun, so that most of the spec is fixed."""
     return bool(dig(job, "status", "startTime"))
+
+
+def has_report(job: Json) -> bool:
+    """Whether a driver has written something."""
+    status = dig(job, "status")
+    return isinstance(status, dict) and not set(status) <= set(OWN_FIELDS)
 
 
 def suspended(job: Json) -> bool:
