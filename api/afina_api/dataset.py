@@ -114,6 +114,9 @@ class Column(Model):
     """Datetime: how it is written, such as `%d.%m.%Y`. Unset: ISO 8601."""
 
 
+ImageFeatures = Literal["Classical"]
+
+
 class Images(Model):
     """How images are labelled, and which are good enough."""
 
@@ -129,6 +132,11 @@ class Images(Model):
     """Images whose quality score, the mean of sharpness, exposure and white balance, is lower are rejected."""
     reject_duplicates: bool = True
     """Of images that look the same (by perceptual hash) the first one stays."""
+    features: list[ImageFeatures] = Field(
+        default=["Classical"], max_length=1, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    """What models learn from, as columns. Classical: visibility, colour, texture, gradient and frequencies. An empty
+    list: nothing."""
 
 
 class Validation(Model):

@@ -80,7 +80,7 @@ def settle_data(
         raise CannotLearnError(AutoMLReason.TARGET_UNUSABLE, f"{spec.target!r} is missing in every row")
     problem = settle(frame[spec.target], table.types[spec.target], spec.task, spec.metric)
     validation = spec.validation
-    hidden = {spec.target, validation.group_column, *spec.features.exclude}
+    hidden = {spec.target, validation.group_column, table.image_column, *spec.features.exclude}
     types = {name: kind for name, kind in table.types.items() if name not in hidden}
     if not types:
         raise CannotLearnError(AutoMLReason.INVALID_SPEC, "no column is left to learn from: see features.exclude")

@@ -43,6 +43,8 @@ class Table:
     digest: str
     statistics: list[dict[str, Any]]
     """What the Dataset counted of each column: the reference for drift."""
+    image_column: str | None = None
+    """The column that names each row's image, if there are images: no model learns from names."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read_table(folder: Path) -> Table:
         about = json.loads((folder / "dataset.json").read_text())
         frame = pd.read_parquet(folder / "data.parquet")
         types = {column["name"]: column["type"] for column in about["columns"]}
-        return Table(frame, types, about["digest"], about["columns"])
+        return Table(frame, types, about["digest"], about["columns"], about.get("imageColumn"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"the volume of the Dataset cannot be read: {error}; see whether the Dataset is Ready"
         raise CannotLearnError(AutoMLReason.DATASET_UNREADABLE, message) from error

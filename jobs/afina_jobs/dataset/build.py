@@ -88,7 +88,8 @@ def build(dataset: Dataset, place: Place, now: datetime, tell: Tell = lambda _: 
         fetched = fetch(dataset, place)
         tell(_known(fetched))
         log.info("fetched %s: %s", fetched.name, fetched.digest)
-        report_ = _read(dataset, fetched, volume, now.astimezone(UTC).replace(tzinfo=None))
+        reader = _reader(dataset, fetched, place.workspace)
+        report_ = _read(dataset, fetched, reader, volume, now.astimezone(UTC).replace(tzinfo=None))
         _publish(dataset, report_, volume)
         return Outcome(report_.reason, report_.message, _status(report_))
     except DatasetError as error:
@@ -134,9 +135,8 @@ def _check(dataset: Dataset) -> None:
             raise DatasetError(DatasetReason.INVALID_SPEC, message)
 
 
-def _read(dataset: Dataset, fetched: Fetched, volume: DatasetVolume, now: datetime) -> Report:
+def _read(dataset: Dataset, fetched: Fetched, reader: RowReader, volume: DatasetVolume, now: datetime) -> Report:
     spec, data = dataset.spec, volume.building / DATA
-    reader = _reader(dataset, fetched)
     with Rejections(volume.building / "rejected.csv") as rejections:
         accepted = accept_rows(reader, spec, data, rejections.add)
     columns = column_statistics(data, accepted.plans)
@@ -162,9 +162,9 @@ def _read(dataset: Dataset, fetched: Fetched, volume: DatasetVolume, now: dateti
     )
 
 
-def _reader(dataset: Dataset, fetched: Fetched) -> RowReader:
+def _reader(dataset: Dataset, fetched: Fetched, workspace: Path) -> RowReader:
     if dataset.spec.format == "Images":
-        return ImageReader(fetched.path, fetched.name, dataset.spec.images or Images())
+        return ImageReader(fetched.path, fetched.name, dataset.spec.images or Images(), workspace)
     return open_reader(fetched.path, fetched.name, dataset.spec.format)
 
 
@@ -216,7 +216,7 @@ def _description(dataset: Dataset, report: Report) -> dict[str, Any]:
         "rows": report.rows,
         "bytes": report.bytes,
         "columns": [column.as_json() for column in report.columns],
-        "images": dataset.spec.format == "Images",
+        "imageColumn": IMAGE_COLUMN if dataset.spec.format == "Images" else None,
         "derivedFrom": [reference.name for reference in dataset.spec.derived_from],
     }
 

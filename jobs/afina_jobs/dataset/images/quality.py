@@ -1,6 +1,6 @@
 """How good an image is for learning: sharpness, exposure and white balance, each from 0 to 1, and their mean.
 
-All are measured on a copy whose shorter side has 512 pixels, so that they depend little on the resolution.
+All are measured on the copy that `reduced` makes, so that they depend little on the resolution.
 
 Sharpness: v / (v + 100), with v the variance of the Laplacian of the luma from 0 to 255 (Pech-Pacheco et al., "Diatom
 autofocusing in brightfield microscopy", ICPR 2000). Below the customary threshold of 100, which maps to 0.5, an image
@@ -22,7 +22,8 @@ from PIL import Image
 from skimage.color import rgb2gray
 from skimage.filters import laplace
 
-_SIDE = 512
+from afina_jobs.dataset.images.reduce import reduced
+
 _BLURRED = 100.0
 _CLIPPED = 2.5 / 255
 
@@ -43,12 +44,9 @@ class Quality:
 
 def quality(image: Image.Image) -> Quality:
     """The scores of an image in RGB."""
-    scale = _SIDE / min(image.size)
-    if scale < 1:
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BOX)
-    colours = np.asarray(image, dtype=np.float32) / 255
+    colours = np.asarray(reduced(image), dtype=np.float32) / 255
     luma = rgb2gray(colours)
-    variance = float(np.var(laplace(luma) * 255))  # type: ignore[no-untyped-call]
+    variance = float(np.var(laplace(luma) * 255))
     clipped = float(np.mean((luma <= _CLIPPED) | (luma >= 1 - _CLIPPED)))
     exposure = math.exp(-((float(luma.mean()) - 0.5) ** 2) / (2 * 0.2**2)) * (1 - clipped)
     means = colours.reshape(-1, 3).mean(axis=0)

@@ -1,4 +1,4 @@
-"""Reads the labels, and of their images only those that are good enough."""
+"""Reads the labels, and of their images only those that are good enough, with their features."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,10 @@ from afina_api.reasons import DatasetReason, RejectReason
 from afina_jobs.dataset.errors import DatasetError, unreadable
 from afina_jobs.dataset.images.decode import RejectedImageError, decode
 from afina_jobs.dataset.images.duplicates import Duplicates
+from afina_jobs.dataset.images.features import NAMES, classical_features
 from afina_jobs.dataset.images.quality import Quality, quality
+from afina_jobs.dataset.images.reduce import reduced
+from afina_jobs.dataset.images.store import FeatureStore
 from afina_jobs.dataset.progress import Progress
 from afina_jobs.dataset.reading.base import Batch, Reject, RowReader
 from afina_jobs.dataset.reading.delimited import DelimitedReader
@@ -24,6 +27,8 @@ log = logging.getLogger(__name__)
 
 IMAGE_COLUMN = "image"
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_BATCH_ROWS = 1_024
+"""There may be over a thousand features to a row."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,19 @@ class Measured:
 
 
 class ImageReader(RowReader):
-    """Rows are the labels' rows; the column with the file's name is called `image`.
+    """Rows are the labels' rows; the column with the file's name is called `image`. The images' features come last.
 
     Files without an image's suffix are no images and need no label.
     """
 
-    declared = (Column(name=IMAGE_COLUMN, type="Text"),)
+    def __init__(self, folder: Path, name: str, images: Images, workspace: Path) -> None:
+        """Read the labels and look at every image, once.
 
-    def __init__(self, folder: Path, name: str, images: Images) -> None:
-        """Read the labels and look at every image.
+        Args:
+            folder: where labels and images lie.
+            name: what messages call it.
+            images: of the spec.
+            workspace: a folder for the features.
 
         Raises:
             DatasetError: there are no labels, or they do not name files.
@@ -62,7 +71,15 @@ class ImageReader(RowReader):
             )
         if IMAGE_COLUMN in self._labels.columns and images.file_column != IMAGE_COLUMN:
             raise unreadable(f"{images.labels} has a column 'image' besides {images.file_column!r}: rename it")
-        self.columns = [IMAGE_COLUMN if column == images.file_column else column for column in self._labels.columns]
+        self._stores = [FeatureStore(workspace / "features", NAMES)] if "Classical" in images.features else []
+        features = [feature for store in self._stores for feature in store.names]
+        if taken := sorted(set(features) & set(self._labels.columns)):
+            message = f"{images.labels} has a column {taken[0]!r}, which is the name of a feature of images"
+            raise unreadable(f"{message}: rename it, or leave the features out: images.features")
+        labels_columns = [IMAGE_COLUMN if column == images.file_column else column for column in self._labels.columns]
+        self.columns = [*labels_columns, *features]
+        numbers = (Column(name=feature, type="Numeric") for feature in features)
+        self.declared = (Column(name=IMAGE_COLUMN, type="Text"), *numbers)
         self.missing_words = self._labels.missing_words
         self.findings = self._labels.findings
         self.measured: list[Measured] = []
@@ -71,7 +88,8 @@ class ImageReader(RowReader):
 
     def batches(self, reject: Reject) -> Iterator[Batch]:
         named: set[Path] = {self._labels_file}
-        for batch in self._labels.batches(reject):
+        yielded = 0
+        for batch in self._labels_in_pieces(reject):
             files = self._files(batch)
             named.update(path for file in files if (path := self._path(file)))
             left_out = [self._left_out.get(int(number)) for number in batch.numbers]
@@ -81,13 +99,26 @@ class ImageReader(RowReader):
             kept = np.array([error is None for error in left_out], np.bool_)
             position = self.columns.index(IMAGE_COLUMN)
             data = batch.data.set_column(position, self._images.file_column, pa.array(files, pa.string()))
-            data = data.rename_columns(self.columns).filter(pa.array(kept))
+            data = data.filter(pa.array(kept))
             if len(data):
-                yield Batch(batch.numbers[kept], data)
+                arrays = [*data.columns, *self._features(yielded, len(data))]
+                yield Batch(batch.numbers[kept], pa.RecordBatch.from_arrays(arrays, names=self.columns))
+                yielded += len(data)
         for path in files_below(self._folder.resolve()):
             if path not in named and path.suffix.lower() in _SUFFIXES:
                 name = str(path.relative_to(self._folder.resolve()))
                 reject(name, RejectReason.UNLABELLED, f"{name} is not in {self._images.labels}")
+
+    def _labels_in_pieces(self, reject: Reject) -> Iterator[Batch]:
+        for batch in self._labels.batches(reject):
+            for first in range(0, len(batch.data), _BATCH_ROWS):
+                piece = slice(first, first + _BATCH_ROWS)
+                yield Batch(batch.numbers[piece], batch.data.slice(first, _BATCH_ROWS))
+
+    def _features(self, first: int, count: int) -> Iterator[pa.Array]:
+        for store in self._stores:
+            for column in store.rows(first, count).T:
+                yield pa.array(column)
 
     def _look(self) -> None:
         seen: set[Path] = set()
@@ -108,11 +139,14 @@ class ImageReader(RowReader):
             raise RejectedImageError(RejectReason.DUPLICATE_IMAGE, "it is named in a row above")
         seen.add(path)
         image = decode(path, self._images.min_width, self._images.min_height)
-        found = quality(image)
+        small = reduced(image)
+        found = quality(small)
         self.measured.append(Measured(image.width, image.height, found))
         if found.score < self._images.min_quality:
             raise RejectedImageError(RejectReason.LOW_QUALITY, _scores(found, self._images.min_quality))
         self._refuse_duplicate(file, image, duplicates)
+        for store in self._stores:
+            store.add(list(classical_features(small).values()))
 
     def _refuse_duplicate(self, file: str, image: Image.Image, duplicates: Duplicates) -> None:
         if self._images.reject_duplicates and (first := duplicates.first_like(file, image)):
