@@ -54,7 +54,7 @@ def dataset_summary(found: Outcome, folder: Path) -> str:
     """What came of a Dataset, and where it is."""
     known = found.status
     lines = ["", f"{found.reason}: {found.message}"]
-    if known.rows is not None:
+    if known.rows is not None and not found.succeeded:
         lines.append(f"{known.rows:,} rows, {known.columns:,} columns")
     lines += [f"  rejected {rejected.count:,}: {rejected.reason}" for rejected in known.rejected or ()]
     lines += [f"  {finding.severity}: {finding.rule}: {finding.message}" for finding in known.findings or ()]

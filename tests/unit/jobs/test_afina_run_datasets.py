@@ -64,7 +64,7 @@ def test_makes_the_dataset_first_and_leaves_a_report_and_a_model(tmp_path: Path)
     said = [
         "Dataset table",
         "Accepted: ",
-        "120 rows, 3 columns",
+        "120 rows of 3 columns accepted",
         "  rejected 1: ",
         "Digest: sha256:",
         f"Report: {made}/report.html",
@@ -92,7 +92,7 @@ def test_goes_on_with_the_same_data_only(tmp_path: Path) -> None:
         assert found.returncode == 0, found.stdout + found.stderr
     found = afina(write(tmp_path, a_config_map(TABLE + "1,2,3\n"), a_dataset(), a_job()), cwd=tmp_path)
     assert found.returncode == 1
-    assert "121 rows, 3 columns" in found.stdout
+    assert "121 rows of 3 columns accepted" in found.stdout
     assert "was begun with other data: remove it, or choose another place with --output" in found.stdout
 
 

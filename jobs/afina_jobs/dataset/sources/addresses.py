@@ -49,14 +49,23 @@ class AllowList:
             DatasetError: its scheme, host, port or address is not allowed.
             TemporaryError: the host's name cannot be looked up.
         """
-        parts = urlsplit(url)
-        host, port = _host_and_port(parts)
+        parts, host, port = _parsed(url)
         if host not in self._entries_for(port, parts.scheme):
-            remedy = "an administrator adds it to datasets.allowedHosts in the chart's values"
+            remedy = "in a cluster, an administrator adds it to datasets.allowedHosts in the chart's values"
             raise refused(f"{host}:{port} is not on the installation's list ({self}); {remedy}")
-        return Destination(parts, host, port, self.address(host, port))
+        return Destination(parts, host, port, self._address(host, port))
 
-    def address(self, host: str, port: int) -> str:
+    def endpoint(self, url: str) -> Destination:
+        """The destination of a server that need not be on the list, looked up once.
+
+        Raises:
+            DatasetError: its scheme, port or address is not allowed.
+            TemporaryError: the host's name cannot be looked up.
+        """
+        parts, host, port = _parsed(url)
+        return Destination(parts, host, port, self._address(host, port))
+
+    def _address(self, host: str, port: int) -> str:
         """An address of a host that may be asked.
 
         Raises:
@@ -108,15 +117,17 @@ def refused(message: str) -> DatasetError:
     return DatasetError(DatasetReason.SOURCE_NOT_ALLOWED, message)
 
 
-def _host_and_port(parts: SplitResult) -> tuple[str, int]:
+def _parsed(url: str) -> tuple[SplitResult, str, int]:
+    """A URL, its host and its port."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise refused(f"the URL's host or port is none: {error}") from error
     if parts.scheme not in _USUAL_PORTS:
         raise refused(f"URLs begin with http:// or https://, not {parts.scheme}:")
     if "@" in parts.netloc or "\\" in parts.netloc:
         raise refused("a URL may not hold a user or a password")
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise refused(f"the URL's host or port is none: {error}") from error
     if not host or not parts.netloc.isascii():
         raise refused("the URL names no host in ASCII: write other letters as xn--")
-    return host.rstrip("."), port or _USUAL_PORTS[parts.scheme]
+    return parts, host.rstrip("."), port or _USUAL_PORTS[parts.scheme]
