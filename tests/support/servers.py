@@ -59,9 +59,9 @@ class MlflowServer:
             return False
 
 
-def free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     """A port that nobody uses now."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((address, 0))
         port: int = listener.getsockname()[1]
         return port

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.s3 import S3Server
 from support.servers import MlflowServer, free_port
 
 ROOT = Path(__file__).parents[3]
@@ -64,6 +65,17 @@ def mlflow_python() -> Path:
 def mlflow_server(mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     """An MLflow server that other tests use too: leave it running."""
     server = MlflowServer(mlflow_python, tmp_path_factory.mktemp("mlflow"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server that other tests use too: leave it running, and keep to buckets of your own."""
+    server = S3Server(tmp_path_factory.mktemp("s3"))
     try:
         server.start()
         yield server

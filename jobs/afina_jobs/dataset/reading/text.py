@@ -38,6 +38,7 @@ _FOREIGN = (
     (b"BZh", "compressed by bzip2: use gzip, or none"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook: save the sheet as CSV"),
 )
+_PAGES = (b"<!doctype html", b"<html")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def inspect_text(file: Path, name: str) -> TextFile:
     for magic, what in _FOREIGN:
         if head.startswith(magic):
             raise unreadable(f"{name} is no text but {what}")
+    if head[:100].lstrip().lower().startswith(_PAGES):
+        raise unreadable(f"{name} is a page of HTML: is it the address of the file itself? Must one log in?")
     told = _told_by(head[:_SAMPLE])
     for encoding in [told] if told else ["utf-8", "cp1252", "latin-1"]:
         found = TextFile(file, name, compressed, encoding)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError, SSLError
@@ -38,7 +38,7 @@ def _try(url: str, allowed: AllowList, file: Path) -> Fetched:
                 response = _get(pool, destination)
                 location = response.headers.get("Location")
                 if response.status in _REDIRECTS and location:
-                    url = urljoin(url, location)
+                    url = _joined(url, location)
                     continue
                 _check(response, destination.host)
                 return save(_chunks(response), file, _name(destination), _length(response))
@@ -78,9 +78,18 @@ def _check(response: BaseHTTPResponse, host: str) -> None:
     raise DatasetError(reason, f"{message}: check spec.source.http.url")
 
 
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        message = f"{urlsplit(url).netloc} redirects to what is no URL: {error}"
+        raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, message) from error
+
+
 def _chunks(response: BaseHTTPResponse, clock: Callable[[], float] = time.monotonic) -> Iterator[bytes]:
     began = clock()
-    for chunk in response.stream(CHUNK, decode_content=False):
+    # What has come, be it little: a server that sends a byte a minute must not outlast the limit.
+    while chunk := response.read1(CHUNK, decode_content=False):
         if clock() - began > _MAX_SECONDS:
             raise too_large(f"the download took over {_MAX_SECONDS / 3600:.0f} hours: bring the file to a volume or S3")
         yield chunk

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import UNSIGNED
 from botocore.client import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from afina_api.dataset import S3Source
 from afina_api.reasons import DatasetReason
 from afina_jobs.dataset.errors import DatasetError, unreadable
-from afina_jobs.dataset.sources.addresses import AllowList
+from afina_jobs.dataset.sources.addresses import AllowList, Destination
 from afina_jobs.dataset.sources.base import (
     CHUNK,
     Fetched,
@@ -27,9 +27,12 @@ from afina_jobs.dataset.sources.base import (
     with_retries,
 )
 
+_TIMEOUT_SECONDS = 60.0
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _NOT_THERE = ("NoSuchKey", "NoSuchBucket", "404", "NotFound")
-_DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "401", "InvalidToken")
+_DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "XAdminUserNotFound")
+"""The last one is versitygw's, for keys that it does not know."""
+_TRY_AGAIN = ("RequestTimeout", "429", "TooManyRequests")
 
 
 def download(source: S3Source, env: Mapping[str, str], allowed: AllowList, folder: Path, *, prefix: bool) -> Fetched:
@@ -46,34 +49,50 @@ def download(source: S3Source, env: Mapping[str, str], allowed: AllowList, folde
         DatasetError: they are not there, not allowed, too large, or the server does not answer.
     """
     name = f"s3://{source.bucket}/{source.key}"
-    client = with_retries(lambda: _client(source, env, allowed))
+    client = with_retries(lambda: _client(source, env, allowed, name))
     if prefix:
         return _download_all(client, source, folder, name)
     return with_retries(lambda: _download_one(client, source.bucket, source.key, folder / "object", name))
 
 
-def _client(source: S3Source, env: Mapping[str, str], allowed: AllowList) -> Any:
-    if source.endpoint_url:
-        parts = urlsplit(source.endpoint_url)
-        allowed.address(parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme])
+def _client(source: S3Source, env: Mapping[str, str], allowed: AllowList, name: str) -> Any:
+    destination = allowed.endpoint(source.endpoint_url) if source.endpoint_url else None
     signed = all(env.get(key) for key in _KEYS)
     config = Config(
         signature_version="s3v4" if signed else UNSIGNED,
         retries={"mode": "standard", "max_attempts": 3},
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=_TIMEOUT_SECONDS,
         # Servers other than Amazon's have no names for buckets in DNS.
         s3={"addressing_style": "path" if source.endpoint_url else "auto"},
     )
     keys = [env[key] for key in _KEYS] if signed else [None, None]
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=source.endpoint_url,
-        region_name=source.region or "us-east-1",
-        aws_access_key_id=keys[0],
-        aws_secret_access_key=keys[1],
-        config=config,
-    )
+    try:
+        client = boto3.session.Session().client(
+            "s3",
+            endpoint_url=source.endpoint_url,
+            region_name=source.region or "us-east-1",
+            aws_access_key_id=keys[0],
+            aws_secret_access_key=keys[1],
+            config=config,
+        )
+    except ValueError as error:
+        raise DatasetError(DatasetReason.INVALID_SPEC, f"{name}: {error}: check spec.source.s3") from error
+    if destination and destination.url.scheme == "http":
+        client.meta.events.register("before-send.s3", partial(_pin, destination))
+    return client
+
+
+def _pin(to: Destination, request: Any, **_: Any) -> None:
+    """Send a request to the address that was checked, whatever the name means by now.
+
+    Under https the certificate proves whose the address is.
+    """
+    address = f"[{to.address}]" if ":" in to.address else to.address
+    parts = urlsplit(request.url)
+    # As it was signed: in small letters, without the usual port.
+    request.headers["Host"] = parts.netloc.lower().removesuffix(":80")
+    request.url = parts._replace(netloc=f"{address}:{to.port}").geturl()
 
 
 def _download_one(client: Any, bucket: str, key: str, file: Path, name: str) -> Fetched:
@@ -138,12 +157,13 @@ def _errors_of(name: str) -> Iterator[None]:
         if code in _NOT_THERE:
             message = f"{name} is not there ({code}): check bucket, key and endpointUrl"
             raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, message) from None
-        if code in _DENIED:
+        http_status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if code in _DENIED or http_status in (401, 403):
             message = f"{name} may not be read ({code}): check the keys in secretRef and the bucket's policy"
             raise DatasetError(DatasetReason.SOURCE_NOT_ALLOWED, message) from None
-        raise TemporaryError(f"{name}: the server answers {code}: {text}") from None
-    except NoCredentialsError:
-        message = f"{name}: there are no keys: say secretRef"
-        raise DatasetError(DatasetReason.SOURCE_NOT_ALLOWED, message) from None
+        message = f"{name}: the server answers {code}: {text}"
+        if http_status < 500 and code not in _TRY_AGAIN:
+            raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, f"{message}; check spec.source.s3") from None
+        raise TemporaryError(message) from None
     except BotoCoreError as error:
         raise TemporaryError(f"{name}: {error}") from None
