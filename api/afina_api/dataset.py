@@ -24,6 +24,8 @@ Path = Annotated[str, StringConstraints(pattern=r"^[^/\x00]+(/[^/\x00]+)*$", min
 """A relative path; it may not climb out by `..`."""
 
 _NO_CLIMBING = re.compile(r"(^|/)\.\.(/|$)")
+_ZIP_URL = re.compile(r"[^?#]*\.zip([?#]|$)")
+_WHOLE_FOLDERS = "images come as a folder from s3 or from a volume, or in one file that ends in .zip"
 
 
 class S3Source(Model):
@@ -32,7 +34,7 @@ class S3Source(Model):
     bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", min_length=3, max_length=63)]
     """Name of the bucket."""
     key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    """Key of the object; of images: the prefix of all of them."""
+    """Key of the object; of images: the prefix of all of them, or an archive that ends in .zip."""
     endpoint_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$", max_length=253)] | None = None
     """Where the server is not Amazon's: its URL."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$", max_length=63)] | None = None
@@ -51,7 +53,7 @@ class VolumeSource(Model):
     claim_ref: LocalReference
     """The PersistentVolumeClaim; it is mounted read-only."""
     path: Path
-    """The file, or of images the folder, relative to the volume's root."""
+    """The file, or of images the folder or an archive that ends in .zip, relative to the volume's root."""
 
     @field_validator("path")
     @classmethod
@@ -95,6 +97,17 @@ class Source(Model):
     """A small file in a ConfigMap."""
     http: HTTPSource | None = None
     """A file on a web server."""
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is one file that ends in .zip."""
+        if self.http:
+            return _ZIP_URL.match(self.http.url) is not None
+        if self.s3:
+            return self.s3.key.endswith(".zip")
+        if self.volume:
+            return self.volume.path.endswith(".zip")
+        return self.config_map is not None and self.config_map.key.endswith(".zip")
 
     @model_validator(mode="after")
     def _is_exactly_one_kind(self) -> Self:
@@ -193,8 +206,10 @@ class DatasetSpec(Model):
         rule("self == oldSelf", "a Dataset is one immutable version: create another one, with derivedFrom"),
         rule("!has(self.images) || self.format == 'Images'", "images is for format Images only", field=".images"),
         rule(
-            "self.format != 'Images' || has(self.source.s3) || has(self.source.volume)",
-            "images come from s3 or from a volume",
+            "self.format != 'Images' || has(self.source.s3) || has(self.source.volume)"
+            " || (has(self.source.configMap) && self.source.configMap.key.endsWith('.zip'))"
+            " || (has(self.source.http) && self.source.http.url.matches('^[^?#]*[.]zip([?#]|$)'))",
+            _WHOLE_FOLDERS,
             field=".source",
         ),
     )
@@ -202,7 +217,7 @@ class DatasetSpec(Model):
     source: Source
     """Where the data comes from."""
     format: Literal["CSV", "TSV", "JSONLines", "Parquet", "Images"]
-    """How it is written. Images: a folder of them with a file of labels."""
+    """How it is written. Images: a folder of them with a file of labels, or a ZIP archive of such a folder."""
     columns: Annotated[
         list[Column],
         Field(
@@ -233,8 +248,8 @@ class DatasetSpec(Model):
     def _images_are_images(self) -> Self:
         if self.images and self.format != "Images":
             raise ValueError("images is for format Images only")
-        if self.format == "Images" and not (self.source.s3 or self.source.volume):
-            raise ValueError("images come from s3 or from a volume")
+        if self.format == "Images" and not (self.source.s3 or self.source.volume or self.source.is_archive):
+            raise ValueError(_WHOLE_FOLDERS)
         return self
 
 
@@ -262,13 +277,13 @@ class DatasetStatus(Status):
     """What the operator (conditions, times) and the reading Job (all else) observed."""
 
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)] | None = None
-    """Hash of the source's bytes, whatever the order of its files."""
+    """Hash of the source's bytes, whatever the order of its files; of an archive: of the files in it."""
     rows: Annotated[int, Field(ge=0)] | None = None
     """Rows or images that were accepted."""
     columns: Annotated[int, Field(ge=0)] | None = None
     """Columns."""
     bytes: Annotated[int, Field(ge=0)] | None = None
-    """Bytes of the source."""
+    """Bytes of the source; of an archive: of the files in it."""
     rejected: Annotated[list[Rejected] | None, Field(max_length=50)] = None
     """Rows or images that were left out, by reason. All of them are listed in the report."""
     findings: Annotated[list[Finding] | None, Field(max_length=50)] = None

@@ -42,7 +42,12 @@ REFUSED_DATASETS: dict[str, Refused] = {
     ),
     "unknown format": Refused({"spec.format": "XLSX"}, "spec.format", "supported values", "Input should be"),
     "images of a table": Refused({"spec.images": {}}, "spec", "images is for format Images only"),
-    "images from a ConfigMap": Refused({"spec.format": "Images"}, "spec", "images come from s3 or from a volume"),
+    "images from a ConfigMap": Refused({"spec.format": "Images"}, "spec", "images come as a folder from s3 or from a"),
+    "images from a web server": Refused(
+        {"spec.format": "Images", _SOURCE: {"http": {"url": "https://a/b?c=d.zip"}}},
+        "spec",
+        "or in one file that ends in .zip",
+    ),
     "rule about nothing": Refused({"spec.validation": [{"min": 0}]}, "spec.validation[0]", "a rule names a column"),
     "rule upside down": Refused(
         {"spec.validation": [{"column": "a", "min": 2, "max": 1}]},
@@ -64,6 +69,12 @@ ACCEPTED_DATASETS: dict[str, dict[str, Any]] = {
     "S3": {_SOURCE: {"s3": {"bucket": "lake", "key": "a.csv", "endpointUrl": "http://s3:7070"}}},
     "HTTP": {_SOURCE: {"http": {"url": "https://data.example.com/a.csv?b=c"}}},
     "images": {_SOURCE: _IMAGES, "spec.format": "Images", "spec.images": {"minWidth": 64}},
+    "images in an archive": {_SOURCE: {"configMap": {"name": "files", "key": "a.zip"}}, "spec.format": "Images"},
+    "images in an archive on the web": {
+        _SOURCE: {"http": {"url": "https://data.example.com/a.zip?b=c"}},
+        "spec.format": "Images",
+        "spec.images": {"features": []},
+    },
     "every rule": {
         "spec.validation": [
             {"minRows": 10},

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from afina_api.dataset import Dataset, DatasetStatus, Finding, Images, Rejected
+from afina_api.dataset import Dataset, DatasetStatus, Finding, Images, Rejected, Source
 from afina_api.reasons import DatasetReason
 from afina_jobs.dataset.errors import DatasetError
 from afina_jobs.dataset.images.reader import IMAGE_COLUMN, ImageReader
@@ -22,7 +22,7 @@ from afina_jobs.dataset.rejections import Rejections
 from afina_jobs.dataset.report import Report, image_summary, write_report
 from afina_jobs.dataset.rows import accept_rows
 from afina_jobs.dataset.rules import summary_findings
-from afina_jobs.dataset.sources import files, http, s3
+from afina_jobs.dataset.sources import archive, files, http, s3
 from afina_jobs.dataset.sources.addresses import AllowList
 from afina_jobs.dataset.sources.base import Fetched
 from afina_jobs.dataset.statistics import column_statistics
@@ -107,14 +107,20 @@ def fetch(dataset: Dataset, place: Place) -> Fetched:
     Raises:
         DatasetError: they cannot be had.
     """
-    source, images = dataset.spec.source, dataset.spec.format == "Images"
-    shutil.rmtree(place.workspace / "source", ignore_errors=True)
-    folder = place.workspace / "source"
-    folder.mkdir(parents=True)
+    images = dataset.spec.format == "Images"
+    if not (images and dataset.spec.source.is_archive):
+        return _bring(dataset.spec.source, place, folder=images)
+    packed = _bring(dataset.spec.source, place, folder=False)
+    return archive.unpack(packed, _empty(place.workspace / "unpacked"))
+
+
+def _bring(source: Source, place: Place, *, folder: bool) -> Fetched:
+    """A file of the source, or all below its path as a folder."""
+    target = _empty(place.workspace / "source")
     if source.s3:
-        return s3.download(source.s3, place.env, place.allowed_hosts, folder, prefix=images)
+        return s3.download(source.s3, place.env, place.allowed_hosts, target, prefix=folder)
     if source.http:
-        return http.download(source.http.url, place.allowed_hosts, folder / "file")
+        return http.download(source.http.url, place.allowed_hosts, target / "file")
     if place.mounted is None:
         raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, "the source is not mounted: AFINA_SOURCE is not set")
     if source.config_map:
@@ -122,7 +128,13 @@ def fetch(dataset: Dataset, place: Place) -> Fetched:
         return files.mounted(place.mounted, source.config_map.key, name, folder=False)
     assert source.volume  # noqa: S101 - the model has exactly one source
     name = f"{source.volume.path} on volume {source.volume.claim_ref.name}"
-    return files.mounted(place.mounted, source.volume.path, name, folder=images)
+    return files.mounted(place.mounted, source.volume.path, name, folder=folder)
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _check(dataset: Dataset) -> None:

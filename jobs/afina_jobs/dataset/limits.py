@@ -3,6 +3,8 @@
 MAX_SOURCE_BYTES = 64 * 2**30
 """Of all files together, as they lie in the source, and of a text file after decompression."""
 MAX_FILES = 1_000_000
+MAX_DIRECTORY_BYTES = 32 * 2**20
+"""Of the list of entries of an archive, which is kept in memory: some 300,000 of them."""
 MAX_COLUMNS = 5_000
 MAX_ROW_BYTES = 16 * 2**20
 """Of one row of text."""
