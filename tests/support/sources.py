@@ -17,25 +17,27 @@ ROWS = "name,age\nAna,31\nBea,44\nCai,29\n"
 
 _MEASURED = """
 import json, pathlib, sys
+from datetime import UTC, datetime
 from afina_api.dataset import Dataset
-from afina_jobs.dataset.build import Place, {work}
+from afina_jobs.dataset.build import Place, build, fetch
 from afina_jobs.dataset.sources.addresses import AllowList
 
-dataset, allowed, env, folder = json.loads(sys.stdin.read())
-folder = pathlib.Path(folder)
-place = Place(folder / "mounted", folder / "volume", folder / "workspace", AllowList(allowed), env)
-{call}
-peak = pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
-print(json.dumps([reason, message, int(peak) // 1024]))
-"""
-_FETCH = """
-found = fetch(Dataset.model_validate(dataset), place)
-reason, message = str(found.bytes), found.digest
-"""
-_BUILD = """
-from datetime import UTC, datetime
-found = build(Dataset.model_validate(dataset), place, datetime(2026, 1, 1, tzinfo=UTC))
-reason, message = found.reason, found.message
+cases, allowed, env, fetch_only = json.loads(sys.stdin.read())
+measured = []
+for folder, document in cases:
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # forget the peak
+    folder = pathlib.Path(folder)
+    place = Place(folder / "mounted", folder / "volume", folder / "workspace", AllowList(allowed), env)
+    dataset = Dataset.model_validate(document)
+    if fetch_only:
+        found = fetch(dataset, place)
+        told = [str(found.bytes), found.digest]
+    else:
+        made = build(dataset, place, datetime(2026, 1, 1, tzinfo=UTC))
+        told = [made.reason, made.message]
+    peak = pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+    measured.append([*told, int(peak) // 1024])
+print(json.dumps(measured))
 """
 
 
@@ -48,7 +50,7 @@ class Measured:
     message: str
     """Of what was fetched only: its digest."""
     peak_mib: int
-    """The most memory that the process ever had."""
+    """The most memory that the process had meanwhile."""
 
 
 def dataset(source: Mapping[str, Any], format_: str = "CSV", **spec: Any) -> dict[str, Any]:
@@ -67,19 +69,17 @@ def made(
 
 
 def measured(
-    folder: Path,
-    document: Mapping[str, Any],
+    cases: Sequence[tuple[Path, Mapping[str, Any]]],
     allowed: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     *,
     fetch_only: bool = False,
-) -> Measured:
-    """Make a Dataset below a folder in a process of its own, or fetch its source only."""
-    program = _MEASURED.format(work="fetch" if fetch_only else "build", call=_FETCH if fetch_only else _BUILD)
-    said = json.dumps([document, list(allowed), env or {}, str(folder)])
-    done = subprocess.run([sys.executable, "-c", program], input=said, text=True, capture_output=True)
+) -> list[Measured]:
+    """Make Datasets, each below a folder, in one process of their own, or fetch their sources only."""
+    said = json.dumps([[(str(folder), document) for folder, document in cases], list(allowed), env or {}, fetch_only])
+    done = subprocess.run([sys.executable, "-c", _MEASURED], input=said, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    return Measured(*json.loads(done.stdout.splitlines()[-1]))
+    return [Measured(*found) for found in json.loads(done.stdout.splitlines()[-1])]
 
 
 def long_csv(megabytes: int) -> Iterator[bytes]:

@@ -248,12 +248,10 @@ def test_does_not_begin_with_a_body_that_is_too_large(
 def test_a_large_file_needs_little_memory(web: WebServer, tmp_path: Path) -> None:
     web.answers["/small"] = body(ROWS.encode())
     web.answers["/large"] = pieces(long_csv(300))
-    found = {
-        name: measured(tmp_path, dataset({"http": {"url": f"{web.url}/{name}"}}), [web.host], fetch_only=True)
-        for name in ("small", "large")
-    }
-    assert int(found["large"].reason) > 290 * 10**6
-    assert found["large"].peak_mib - found["small"].peak_mib < 30
+    cases = [(tmp_path, dataset({"http": {"url": f"{web.url}/{name}"}})) for name in ("small", "large")]
+    small, large = measured(cases, [web.host], fetch_only=True)
+    assert int(large.reason) > 290 * 10**6
+    assert large.peak_mib - small.peak_mib < 30
 
 
 def _raw(request: BaseHTTPRequestHandler, rest: bytes) -> None:

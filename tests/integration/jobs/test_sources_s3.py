@@ -298,13 +298,12 @@ def test_an_object_that_changes_before_its_turn_comes_is_hashed_as_it_was_read(
 def test_a_large_object_needs_little_memory(bucket: Path, s3_server: S3Server, tmp_path: Path) -> None:
     with (bucket / "tables" / "large.csv").open("wb") as stream:
         stream.writelines(long_csv(300))
-    found = {}
-    for name in ("a", "large"):
-        source = {"s3": {"bucket": BUCKET, "key": f"tables/{name}.csv", "endpointUrl": s3_server.url}}
-        found[name] = measured(tmp_path, dataset(source), LOCAL, KEYS, fetch_only=True)
+    place = {"bucket": BUCKET, "endpointUrl": s3_server.url}
+    cases = [(tmp_path, dataset({"s3": place | {"key": f"tables/{name}.csv"}})) for name in ("a", "large")]
+    small, large = measured(cases, LOCAL, KEYS, fetch_only=True)
     (bucket / "tables" / "large.csv").unlink()
-    assert int(found["large"].reason) > 290 * 10**6
-    assert found["large"].peak_mib - found["a"].peak_mib < 30
+    assert int(large.reason) > 290 * 10**6
+    assert large.peak_mib - small.peak_mib < 30
 
 
 def _fetch(folder: Path, server: S3Server, key: str) -> Any:
