@@ -13,6 +13,7 @@ import pytest
 
 from e2e.chaos import Chaos
 from kube import Cluster, KubeError
+from support.web import WebServer
 
 START_DEADLINE_SECONDS = 20
 _LABEL = "afina.dev/e2e"
@@ -47,9 +48,27 @@ def new_namespace(cluster: Cluster) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def installed(cluster: Cluster) -> Cluster:
+def node_address(cluster: Cluster) -> str:
+    """The address at which pods reach servers on this machine, which is the node."""
+    wanted = "-o=jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}"
+    return cluster.kubectl("get", "nodes", wanted)
+
+
+@pytest.fixture(scope="session")
+def web(node_address: str) -> Iterator[WebServer]:
+    """A web server on this machine that Datasets may read from."""
+    with WebServer(node_address).serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Cluster, web: WebServer) -> Cluster:
     """The cluster with Afina in it."""
-    cluster.install("--set=clusterWide=true", f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}")
+    cluster.install(
+        "--set=clusterWide=true",
+        f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}",
+        f"--set=datasets.allowedHosts={{{web.host}}}",
+    )
     return cluster
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from e2e.datasets import dataset, verdict, wait_ended
 from e2e.jobs import Json, condition, config_map
-from kube import MANIFESTS, Cluster, wait_until
+from kube import MANIFESTS, Cluster
 from tracking import Mlflow, forwarded_mlflow
 
 pytestmark = pytest.mark.e2e
 
-_LONGEST_SECONDS = 420
 ROWS = "\n".join(f"{x},{x * 7 % 13},{3 * x + x * 7 % 13}" for x in range(200))
 FILES = {
     "good.csv": f"a,b,y\n{ROWS}\n",
@@ -20,37 +20,14 @@ FILES = {
 }
 
 
-def dataset(name: str, key: str, **spec: object) -> Json:
-    source = {"configMap": {"name": "files", "key": key}}
-    metadata = {"name": name}
-    spec = {"source": source, "format": "CSV", **spec}
-    return {"apiVersion": "afina.dev/v1alpha1", "kind": "Dataset", "metadata": metadata, "spec": spec}
+def file(key: str) -> Json:
+    return {"configMap": {"name": "files", "key": key}}
 
 
 def automl_job(name: str, on: str, **spec: object) -> Json:
     budget = {"timeSeconds": 30, "maxModels": 2}
     spec = {"datasetRef": {"name": on}, "target": "y", "models": ["Linear"], "budget": budget, **spec}
     return {"apiVersion": "afina.dev/v1alpha1", "kind": "AutoMLJob", "metadata": {"name": name}, "spec": spec}
-
-
-def wait_ended(cluster: Cluster, namespace: str, kind: str, name: str) -> Json:
-    """The object once its summary is True or False."""
-    summary = "Ready" if kind == "dataset" else "Succeeded"
-
-    def look() -> Json | None:
-        now = cluster.get(kind, name, namespace)
-        assert now
-        return now if condition(now, summary).get("status") in ("True", "False") else None
-
-    found = wait_until(look, f"end of {kind} {name}", _LONGEST_SECONDS)
-    assert found
-    return found
-
-
-def verdict(obj: Json) -> tuple[str, str]:
-    """Status and reason of the summary."""
-    found = condition(obj, "Ready" if obj["kind"] == "Dataset" else "Succeeded")
-    return found["status"], found["reason"]
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +38,10 @@ def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
     files = config_map("files") | {"data": FILES}
     afina.apply(files, namespace=namespace)
     for name, key in (("good", "good.csv"), ("leak", "leak.csv"), ("header", "header.csv"), ("ragged", "ragged.csv")):
-        afina.apply(dataset(name, key), namespace=namespace)
+        afina.apply(dataset(name, file(key)), namespace=namespace)
     strict = [{"column": "a", "max": 100, "severity": "Error"}]
-    afina.apply(dataset("strict", "good.csv", validation=strict), namespace=namespace)
-    afina.apply(dataset("elsewhere", "none.csv"), namespace=namespace)
+    afina.apply(dataset("strict", file("good.csv"), validation=strict), namespace=namespace)
+    afina.apply(dataset("elsewhere", file("none.csv")), namespace=namespace)
     afina.apply(automl_job("leak", "leak"), namespace=namespace)
     afina.apply(automl_job("header", "header"), namespace=namespace)
     return namespace
