@@ -49,13 +49,12 @@ images: ## Build and push the images
 # --- Code -------------------------------------------------------------------------------------------------------
 
 .PHONY: venv lock crds docs lint lint-chart format unit integration e2e
-venv: .venv/stamp ## Make the virtual environment (TORCH=1 adds torch, 5 GB)
+venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 
-.venv/stamp: requirements/dev.txt requirements/uv.txt requirements/torch.txt pyproject.toml
+.venv/stamp: requirements/dev.txt requirements/uv.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
-	$(if $(TORCH),$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/torch.txt)
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	touch $@
 

@@ -12,7 +12,7 @@ part() {
     lock "$output" pyproject.toml -c requirements/all.txt "$@"
 }
 lock all.txt pyproject.toml --all-extras
-part dev.txt --extra operator --extra jobs --extra dev
+part dev.txt --extra operator --extra jobs --extra torch --extra dev
 part operator.txt --extra operator
 part runtime.txt --extra jobs
 part torch.txt --extra jobs --extra torch

@@ -82,11 +82,11 @@ async def test_tries_each_combination_of_a_grid_once(tmp_path: Path) -> None:
     assert tried != sorted(tried, key=str)
 
 
-@pytest.mark.parametrize("algorithm", ["TPE", "Random", "Grid"])
+@pytest.mark.parametrize("algorithm", ["TPE", "GP", "Random", "Grid"])
 async def test_same_seed_tries_the_same_however_often_it_is_interrupted(algorithm: str, tmp_path: Path) -> None:
     parameters = [N, C] if algorithm == "Grid" else [X, N, C, LOG]
     files = {"train.py": "def objective(params, trial): return params['n'] + len(str(params['c']))"}
-    settings = {"settings": {"startupTrials": 4}} if algorithm == "TPE" else {}
+    settings = {"settings": {"startupTrials": 4}} if algorithm in ("TPE", "GP") else {}
 
     def a_search(name: str, trials: int, seed: int = 3) -> Search:
         (tmp_path / name).mkdir(exist_ok=True)
@@ -251,6 +251,17 @@ async def test_refuses_to_go_on_with_another_spec(changes: Json, fields: str, tm
     await Search(tmp_path, a_job(**base)).run()
     with pytest.raises(CannotBeginError, match=f"begun with another {fields};"):
         await Search(tmp_path, a_job(**base | changes)).run()
+
+
+async def test_a_gaussian_process_closes_in_on_a_smooth_optimum(tmp_path: Path) -> None:
+    files = {"train.py": "def objective(params, trial): return (params['x'] - 0.3) ** 2 + (params['y'] - 0.7) ** 2"}
+    algorithm = {"name": "GP", "seed": 1, "settings": {"startupTrials": 5}}
+    job = a_job(python="train:objective", parameters=[X, X | {"name": "y"}], trials=14, algorithm=algorithm)
+    search = Search(tmp_path, job, files)
+    assert (await search.run()).reason == Reason.MAX_TRIALS_REACHED
+    values = [value for trial in search.trials() for value in trial.values or ()]
+    random, guided = values[:5], values[5:]
+    assert min(guided) < 1e-3 < min(random)
 
 
 async def test_needs_torch_for_gaussian_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

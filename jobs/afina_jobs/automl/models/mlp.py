@@ -13,6 +13,8 @@ from afina_jobs.automl.problem import Array
 _MAX_EPOCHS = 200
 _PATIENCE = 15
 _BATCH = 256
+_CHUNK = 2**14
+"""Rows that are predicted at a time: their hidden layers are wider than they are."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,15 @@ class Perceptron:
 
     def predict(self, features: Array) -> Array:
         """Probabilities, or numbers."""
+        parts = [self._outputs(features[start : start + _CHUNK]) for start in range(0, max(1, len(features)), _CHUNK)]
+        found = np.concatenate(parts)
+        return softmax(found, axis=1) if self.classes else found[:, 0] * self.spread + self.middle
+
+    def _outputs(self, features: Array) -> Array:
         found = features.astype(float)
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             found = (np.maximum(found, 0) if index else found) @ weight + bias
-        return softmax(found, axis=1) if self.classes else found[:, 0] * self.spread + self.middle
+        return found
 
     def save(self, file: Path) -> None:
         """Write the arrays."""
@@ -51,7 +58,11 @@ def load(file: Path) -> Perceptron:
 
 
 def fit(order: Order) -> Perceptron:
-    """Descend until the early rows get no better, or for the given epochs."""
+    """Descend until the early rows get no better, or for the given epochs.
+
+    Raises:
+        ArithmeticError: the loss is never a number.
+    """
     import torch  # not in every image
 
     torch.manual_seed(order.seed)
@@ -61,7 +72,9 @@ def fit(order: Order) -> Perceptron:
     spread = (float(order.rows.target.std()) or 1.0) if numbers else 1.0
     network = _network(torch, order)
     data = _tensors(torch, order.rows, middle, spread, numbers=numbers)
-    early = _tensors(torch, order.early, middle, spread, numbers=numbers) if order.early else None
+    # Of a tiny data set, chance may keep no rows to stop by.
+    stop_by = order.early if order.early and len(order.early.target) else None
+    early = _tensors(torch, stop_by, middle, spread, numbers=numbers) if stop_by else None
     state, epochs = _descend(torch, network, data, early, order)
     network.load_state_dict(state)
     linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
@@ -97,14 +110,21 @@ def _descend(torch: Any, network: Any, data: tuple[Any, Any], early: Any, order:
             _loss(torch, network, data[0][batch], data[1][batch]).backward()
             optimizer.step()
         network.eval()
-        with torch.no_grad():
-            loss = float(_loss(torch, network, *early)) if early else -epoch
+        loss = _mean_loss(torch, network, *early) if early else -epoch
         if loss < best:
             best, reached = loss, epoch
             state = {name: value.clone() for name, value in network.state_dict().items()}
         if epoch - reached >= _PATIENCE:
             break
+    if not reached:
+        raise ArithmeticError("its loss is not finite")
     return state, reached
+
+
+def _mean_loss(torch: Any, network: Any, features: Any, target: Any) -> float:
+    parts = list(zip(features.split(_CHUNK), target.split(_CHUNK), strict=True))
+    with torch.no_grad():
+        return sum(float(_loss(torch, network, *part)) * len(part[1]) for part in parts) / len(target)
 
 
 def _loss(torch: Any, network: Any, features: Any, target: Any) -> Any:

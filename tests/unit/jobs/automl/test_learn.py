@@ -178,7 +178,6 @@ FAILURES: dict[str, tuple[pd.DataFrame, dict[str, object], AutoMLReason, str]] =
         BREAST_CANCER, {"models": ["Linear"], "budget": {"maxModels": 1}, "constraints": {"sizeBytes": 10}},
         AutoMLReason.CONSTRAINTS_UNMET, "more than constraints.sizeBytes 10",
     ),
-    "no package": (BREAST_CANCER, {"models": ["MLP"]}, AutoMLReason.NO_MODEL_SUCCEEDED, "torch"),
     "no MLflow": (BREAST_CANCER, {"registerAs": "x"}, AutoMLReason.INVALID_SPEC, "MLFLOW_TRACKING_URI"),
     "no rows": (BREAST_CANCER.iloc[17:21], {}, AutoMLReason.DATASET_TOO_SMALL, "lower validation.folds"),
 }  # fmt: skip
@@ -192,6 +191,13 @@ async def test_what_goes_wrong_is_named(
     found = await end(tmp_path, frame, spec)
     assert found.reason == reason
     assert message in found.message
+
+
+async def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = await end(tmp_path, BREAST_CANCER, {"models": ["MLP"]})
+    assert found.reason == AutoMLReason.NO_MODEL_SUCCEEDED
+    assert "MLP: it needs the package torch: run it in the image afina-runtime-torch" in found.message
 
 
 async def test_an_allowed_leak_is_let_in_and_told(tmp_path: Path) -> None:
