@@ -73,6 +73,8 @@ class Repeat:
 
     models: Sequence[Mapping[str, Any]]
     chosen: str
+    threads: int
+    """Of each fit: with more or fewer, sums of floats may come out differently."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ async def learn(job: AutoMLJob, place: Place, on_progress: OnProgress, repeat: R
         raise CannotLearnError(
             AutoMLReason.INVALID_SPEC, "registerAs needs MLflow: set MLFLOW_TRACKING_URI, or drop it"
         )
-    threads = processors(job.spec.resources.cpu)
+    threads = repeat.threads if repeat else processors(job.spec.resources.cpu)
     settled = place.study / "checkpoints"
     data, table, findings = await asyncio.to_thread(settle_data, job.spec, place.dataset, settled, threads)
     slots = _slots(job, data, place, settled)
@@ -218,7 +220,7 @@ async def _finish(
         metric=data.settled.problem.metric, leaderboard=leaderboard, chosen=chosen.candidate.recipe.name
     )
     on_progress(progress)
-    return await asyncio.to_thread(_publish, job, found, chosen, progress, place.study)
+    return await asyncio.to_thread(_publish, job, found, chosen, progress, place.study, tracked=repeat is None)
 
 
 def _lost(candidate: Candidate, broken: Mapping[str, str]) -> str:
@@ -232,7 +234,9 @@ def _kept(chosen: Chosen, folder: Path) -> Chosen:
     return replace(chosen, folder=folder)
 
 
-def _publish(job: AutoMLJob, found: _Found, chosen: Chosen, progress: Progress, folder: Path) -> Progress:
+def _publish(
+    job: AutoMLJob, found: _Found, chosen: Chosen, progress: Progress, folder: Path, *, tracked: bool
+) -> Progress:
     """Score the chosen model on the holdout, write the report and the manifest, and register."""
     data = found.data
     rows = data.splits.holdout
@@ -243,7 +247,7 @@ def _publish(job: AutoMLJob, found: _Found, chosen: Chosen, progress: Progress, 
     manifest_file = folder / "manifest.json"
     _write_json(about, manifest_file)
     progress = replace(progress, scores=scores)
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
+    if not tracked or not os.environ.get("MLFLOW_TRACKING_URI"):
         return progress
     from afina_jobs.automl.registry import Product, Registry  # takes seconds to import
 

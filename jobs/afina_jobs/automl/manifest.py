@@ -1,8 +1,9 @@
 """The manifest: all that it takes to do the job again and to compare."""
 
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import distributions
 from typing import Any
 
@@ -42,7 +43,8 @@ def manifest(
         "scores": dict(scores),
         "model": chosen.digest,
         "packages": freeze(),
-        "image": os.environ.get("AFINA_IMAGE_DIGEST"),
+        "image": os.environ.get("AFINA_IMAGE"),
+        "revision": revision(),
         "tracking": None,
     }
 
@@ -57,17 +59,38 @@ def freeze() -> dict[str, str]:
     return dict(sorted((found.metadata["Name"].lower(), found.version) for found in distributions()))
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """What differs between a manifest and that of a repetition, in words; nothing where all is equal."""
-    found = [
+@dataclass(frozen=True)
+class Comparison:
+    """How a repetition compares with the first time, in words; nothing where all is equal."""
+
+    results: Sequence[str]
+    """What came out differently."""
+    packages: Sequence[str]
+    """What was installed in another version."""
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
+    """What differs between a manifest and that of a repetition."""
+    results = [
         f"{name}: {first[name]} and {second[name]}"
         for name in ("dataset", "folds", "chosen", "model")
         if first[name] != second[name]
     ]
     for name, value in first["scores"].items():
         if value != second["scores"].get(name):
-            found.append(f"score {name}: {value} and {second['scores'].get(name)}")
-    for name, version in first["packages"].items():
-        if second["packages"].get(name, version) != version:
-            found.append(f"package {name}: {version} and {second['packages'][name]}")
-    return found
+            results.append(f"score {name}: {value} and {second['scores'].get(name)}")
+    packages = [
+        f"{name}: {version} and {second['packages'][name]}"
+        for name, version in first["packages"].items()
+        if second["packages"].get(name, version) != version
+    ]
+    return Comparison(results, packages)
+
+
+def revision() -> str | None:
+    """The git revision of the working directory, with `-dirty` where it has changes; None where there is none."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

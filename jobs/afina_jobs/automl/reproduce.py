@@ -7,24 +7,37 @@ from pathlib import Path
 from typing import Any
 
 from afina_api.automljob import AutoMLJob
+from afina_api.reasons import AutoMLReason
 from afina_jobs.automl.learn import Place, Repeat, learn
-from afina_jobs.automl.manifest import differences
+from afina_jobs.automl.manifest import Comparison, compare
+from afina_jobs.automl.problem import CannotLearnError, read_table
 
 
-async def reproduce(first: Mapping[str, Any], place: Place) -> list[str]:
-    """Fit the models of a manifest again and compare; the differences in words, none where all is equal.
+async def reproduce(first: Mapping[str, Any], place: Place) -> Comparison:
+    """Fit the models of a manifest again and compare.
 
-    The search is not repeated, since how far it comes depends on the clock: the models that it tried are.
+    The search is not repeated, since how far it comes depends on the clock: the models that it tried are. Nothing is
+    registered, or written to MLflow.
 
     Args:
         first: the manifest of the first time.
         place: the Dataset's volume, and empty folders for the second.
 
     Raises:
-        CannotLearnError: it came to nothing this time.
+        CannotLearnError: it came to nothing this time, or the data is not the manifest's.
     """
+    table = await asyncio.to_thread(read_table, place.dataset)
+    if table.digest != first["dataset"]:
+        message = f"the manifest is of the data {first['dataset']}, and {place.dataset} holds {table.digest}"
+        raise CannotLearnError(AutoMLReason.DATASET_UNREADABLE, message)
+    repeat = Repeat(first["models"], first["chosen"], first["threads"])
+    await learn(_job(first), place, lambda _progress: None, repeat)
+    return compare(first, await asyncio.to_thread(_read, place.study / "manifest.json"))
+
+
+def _job(first: Mapping[str, Any]) -> AutoMLJob:
     spec = {name: value for name, value in first["spec"].items() if name not in ("registerAs", "promotion")}
-    job = AutoMLJob.model_validate(
+    return AutoMLJob.model_validate(
         {
             "apiVersion": "afina.dev/v1alpha1",
             "kind": "AutoMLJob",
@@ -32,8 +45,6 @@ async def reproduce(first: Mapping[str, Any], place: Place) -> list[str]:
             "spec": {**spec, "constraints": None},
         }
     )
-    await learn(job, place, lambda _progress: None, Repeat(first["models"], first["chosen"]))
-    return differences(first, await asyncio.to_thread(_read, place.study / "manifest.json"))
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -13,6 +13,14 @@ Exit codes:
   130  interrupted; the same command goes on where it was
 """
 
+REPRODUCE_CODES = """\b
+Exit codes:
+    0  equal: the same data, folds, choice, scores and model
+    1  something came out differently, or the models could not be fitted; the message says what
+    2  the manifest or the command line is wrong
+  130  interrupted
+"""
+
 
 @click.group(epilog="Run `afina COMMAND --help` for more.", context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
@@ -83,3 +91,32 @@ def run(context: click.Context, file: Path, name: str | None, output: Path | Non
     from afina_jobs.cli.data import run_data
 
     context.exit(run_data(loaded, output or Path("afina-runs")))
+
+
+@main.command(epilog=REPRODUCE_CODES)
+@click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--dataset",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The Dataset's folder, as `afina run` makes it, or a copy of its volume  [default: the folder dataset.NAME "
+    "next to the manifest's]",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the second model goes; it must be empty  [default: a folder that is taken away]",
+)
+@click.pass_context
+def reproduce(context: click.Context, manifest: Path, dataset: Path | None, output: Path | None) -> None:
+    """Do an AutoMLJob again by its MANIFEST, and compare.
+
+    MANIFEST is the manifest.json that an AutoMLJob leaves in its folder, and in MLflow beside its report:
+    `mlflow artifacts download -u runs:/RUN_ID/manifest.json` gets it from there.
+
+    The models that were tried are fitted again, in the same folds; the search is not repeated. The comparison is of
+    the data, the folds, the chosen model, its scores and its digest. Where they differ, the packages that were
+    installed in another version are told, too.
+    """
+    from afina_jobs.cli.repeat import repeat
+
+    context.exit(repeat(manifest, dataset, output))

@@ -187,6 +187,7 @@ class _Children:
     def _environment(self) -> list[Json]:
         values = {
             "AFINA_SPEC": f"/etc/afina/spec/{SPEC_KEY}",
+            "AFINA_IMAGE": self._workload.image,
             "AFINA_STUDY": "/var/lib/afina",
             "AFINA_WORKSPACE": "/workspace",
             "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own

@@ -18,6 +18,8 @@ from afina_jobs.automl.digest import DigestError, digest
 from afina_jobs.automl.exported import Predictor
 from afina_jobs.automl.features.columns import to_rows
 from afina_jobs.automl.learn import Place
+from afina_jobs.automl.manifest import Comparison, compare
+from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.automl.reproduce import reproduce
 from afina_jobs.automl.run import AutoMLSettings, Ending, end_of, run_automl
 from afina_jobs.automl.status import status
@@ -111,12 +113,17 @@ async def test_a_repetition_gives_equal_metrics(learned: Learned, tmp_path: Path
     _, folder = learned
     place = Place(folder / "dataset", tmp_path / "study", tmp_path / "work")
     first = manifest_of(folder)
-    assert await reproduce(first, place) == []
+    assert await reproduce(first, place) == Comparison([], [])
     changed = {**first, "scores": {**first["scores"], "AUC": 0.0}, "model": "sha256:other"}  # type: ignore[dict-item]
     again = json.loads((place.study / "manifest.json").read_text())
-    from afina_jobs.automl.manifest import differences
+    assert [line.split(":")[0] for line in compare(changed, again).results] == ["model", "score AUC"]
 
-    assert [line.split(":")[0] for line in differences(changed, again)] == ["model", "score AUC"]
+
+async def test_other_data_is_not_repeated(learned: Learned, tmp_path: Path) -> None:
+    _, folder = learned
+    place = Place(folder / "dataset", tmp_path / "study", tmp_path / "work")
+    with pytest.raises(CannotLearnError, match="the manifest is of the data sha256:other, and"):
+        await reproduce({**manifest_of(folder), "dataset": "sha256:other"}, place)
 
 
 _SERVE = """
