@@ -11,11 +11,11 @@ from afina_jobs.automl.checkpoint import Checkpoint
 from afina_jobs.automl.data import Data
 from afina_jobs.automl.features import pipeline
 from afina_jobs.automl.features.pipeline import Pipeline
-from afina_jobs.automl.limits import memory_bytes
 from afina_jobs.automl.metrics import score
 from afina_jobs.automl.models.base import Family, Order, Rows
 from afina_jobs.automl.problem import Array
 from afina_jobs.contract import Value
+from afina_jobs.process.limits import memory_bytes
 
 EARLY_SHARE = 0.15
 """Of a fold's training rows, those that boosting is stopped by. The test rows are never looked at for it."""

@@ -22,7 +22,6 @@ from afina_jobs.automl.data import Data, settle_data
 from afina_jobs.automl.fitting import fit_members
 from afina_jobs.automl.importance import permutation_importance, tree_shap
 from afina_jobs.automl.leakage.findings import Finding
-from afina_jobs.automl.limits import processors
 from afina_jobs.automl.models.base import Family
 from afina_jobs.automl.models.catalogue import FAMILIES, missing_package
 from afina_jobs.automl.problem import CannotLearnError, Table
@@ -33,6 +32,7 @@ from afina_jobs.automl.validation import finite, holdout_scores, scientific
 from afina_jobs.contract import Proposal, Report
 from afina_jobs.objectives.base import Slot
 from afina_jobs.process.environment import trial_environment
+from afina_jobs.process.limits import processors
 from afina_jobs.study.ledger import Ledger, SpecChangedError
 from afina_jobs.study.storage import StorageFullError, open_storage, sqlite_url
 from afina_jobs.study.thread import StudyThread

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-from afina_jobs.automl.limits import memory_bytes, processors
 from afina_jobs.automl.metrics import score
 from afina_jobs.automl.models import mlp
 from afina_jobs.automl.models.base import Family, Order, Rows
 from afina_jobs.automl.models.catalogue import FAMILIES, missing_package
 from afina_jobs.automl.problem import Array
+from afina_jobs.process.limits import memory_bytes, processors
 
 INSTALLED = [family for family in FAMILIES.values() if not missing_package(family)]
 TASKS = {"two classes": (load_breast_cancer, 2), "three classes": (load_wine, 3), "numbers": (load_diabetes, 0)}
