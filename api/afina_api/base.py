@@ -1,5 +1,6 @@
 """What all kinds share: the strict base model, Kubernetes' own small types, and how a CEL rule is written."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -199,7 +200,7 @@ def drivers_part(status: Status) -> dict[str, Any]:
     return status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
 
 
-def refuse_duplicates(names: list[str]) -> None:
+def refuse_duplicates(names: Sequence[str]) -> None:
     """Raise a ValueError that names the first name that is there twice."""
     for name in names:
         if names.count(name) > 1:

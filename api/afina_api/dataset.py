@@ -127,7 +127,7 @@ class Column(Model):
     """Datetime: how it is written, such as `%d.%m.%Y`. Unset: ISO 8601."""
 
 
-ImageFeatures = Literal["Classical"]
+ImageFeatures = Literal["Classical", "EfficientNetLite0"]
 
 
 class Images(Model):
@@ -146,10 +146,17 @@ class Images(Model):
     reject_duplicates: bool = True
     """Of images that look the same (by perceptual hash) the first one stays."""
     features: list[ImageFeatures] = Field(
-        default=["Classical"], max_length=1, json_schema_extra={"x-kubernetes-list-type": "set"}
+        default=["Classical"], max_length=2, json_schema_extra={"x-kubernetes-list-type": "set"}
     )
-    """What models learn from, as columns. Classical: visibility, colour, texture, gradient and frequencies. An empty
-    list: nothing."""
+    """What models learn from, as columns. Classical: visibility, colour, texture, gradient and frequencies.
+    EfficientNetLite0: the 1,280 values that a network trained on ImageNet sees; runs in the torch image. An empty list:
+    nothing."""
+
+    @field_validator("features")
+    @classmethod
+    def _features_are_unique(cls, features: list[ImageFeatures]) -> list[ImageFeatures]:
+        refuse_duplicates(features)
+        return features
 
 
 class Validation(Model):

@@ -48,6 +48,12 @@ REFUSED_DATASETS: dict[str, Refused] = {
         "spec",
         "or in one file that ends in .zip",
     ),
+    "features twice": Refused(
+        {_SOURCE: _IMAGES, "spec.format": "Images", "spec.images": {"features": ["Classical", "Classical"]}},
+        "spec.images.features",
+        "Duplicate value",
+        "names must be unique",
+    ),
     "rule about nothing": Refused({"spec.validation": [{"min": 0}]}, "spec.validation[0]", "a rule names a column"),
     "rule upside down": Refused(
         {"spec.validation": [{"column": "a", "min": 2, "max": 1}]},

