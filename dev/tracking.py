@@ -41,16 +41,28 @@ class Mlflow:
             found += self.artifacts(run_id, entry["path"]) if entry["is_dir"] else [entry["path"]]
         return found
 
+    def file(self, run_id: str, path: str) -> bytes:
+        """The content of one of a run's files."""
+        return self._ask(f"/get-artifact?{urllib.parse.urlencode({'run_id': run_id, 'path': path})}")
+
+    def versions(self, model: str) -> list[Json]:
+        """The versions of a registered model."""
+        query = urllib.parse.urlencode({"filter": f"name = '{model}'"})
+        return list(self._call(f"model-versions/search?{query}").get("model_versions", []))
+
     def _call(self, path: str, body: Json | None = None) -> Json:
+        return dict(json.loads(self._ask(f"/api/2.0/mlflow/{path}", body)))
+
+    def _ask(self, path: str, body: Json | None = None) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         with contextlib.closing(connection):
             method, content = ("GET", None) if body is None else ("POST", json.dumps(body))
-            connection.request(method, f"/api/2.0/mlflow/{path}", content, {"Content-Type": "application/json"})
+            connection.request(method, path, content, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            text = answer.read().decode()
+            found = answer.read()
         if answer.status != http.client.OK:
-            raise KubeError(f"MLflow answers {answer.status} to {path}: {text}")
-        return dict(json.loads(text))
+            raise KubeError(f"MLflow answers {answer.status} to {path}: {found.decode(errors='replace')}")
+        return found
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -36,6 +37,8 @@ from afina_jobs.process.limits import processors
 from afina_jobs.study.ledger import Ledger, SpecChangedError
 from afina_jobs.study.storage import StorageFullError, open_storage, sqlite_url
 from afina_jobs.study.thread import StudyThread
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -200,14 +203,17 @@ async def _finish(
 ) -> Progress:
     """From judged models to the product."""
     data, ensemble = found.data, job.spec.ensemble
+    log.info("the search is over: choosing from %d models", len(found.checkpoints))
     known = await asyncio.to_thread(candidates, data, found.checkpoints, ensemble)
     fitted, exports = place.study / "fitted", place.study / "exports"
     fitted.mkdir(parents=True, exist_ok=True)
     exports.mkdir(parents=True, exist_ok=True)
+    log.info("fitting the members of %d candidates to all of the development part", len(known))
     broken = await fit_members(slots, known, found.checkpoints, fitted)
     usable = without(known, broken)
     if not usable:
         raise CannotLearnError(AutoMLReason.NO_MODEL_SUCCEEDED, f"no model could be fitted for good: {broken}")
+    log.info("exporting %d candidates and measuring them", len(usable))
     try:
         lines = judged(await asyncio.to_thread(export_all, data, usable, fitted, exports), job.spec.constraints)
     except subprocess.CalledProcessError as error:
@@ -238,6 +244,7 @@ def _publish(
     job: AutoMLJob, found: _Found, chosen: Chosen, progress: Progress, folder: Path, *, tracked: bool
 ) -> Progress:
     """Score the chosen model on the holdout, write the report and the manifest, and register."""
+    log.info("%s is chosen: scoring it on the holdout", progress.chosen)
     data = found.data
     rows = data.splits.holdout
     said = chosen.predictor.predict(data.frame.iloc[rows])
@@ -251,6 +258,7 @@ def _publish(
         return progress
     from afina_jobs.automl.registry import Product, Registry  # takes seconds to import
 
+    log.info("writing to MLflow")
     product = Product(data, found.table, chosen, scores, said.values)
     try:
         registry = Registry(job)
