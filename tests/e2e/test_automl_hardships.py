@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.e2e
 _PATIENCE_SECONDS = 300
 _PHASES = ("Linear 0: Succeeded", "exporting", "writing to MLflow")
 """Lines of the driver's log: in the search, after it while candidates are fitted and exported, at the end."""
-_MANY_CLASSES = 100
+_MANY_CLASSES = 250
 _FLIP = """
 import pathlib, sys
 file = next(pathlib.Path("/var/lib/mlflow/artifacts").rglob(f"{sys.argv[1]}/artifacts/model/afina/model.json"))
@@ -42,7 +43,7 @@ def a_line_with_noise() -> str:
 def many_classes() -> str:
     """In a forest, each node of each tree keeps a number for each of them."""
     rng = random.Random(0)
-    rows = (f"{rng.uniform(0, 1):.4f},{rng.uniform(0, 1):.4f},c{rng.randrange(_MANY_CLASSES)}" for _ in range(20_000))
+    rows = (f"{rng.uniform(0, 1):.4f},{rng.uniform(0, 1):.4f},c{rng.randrange(_MANY_CLASSES)}" for _ in range(8000))
     return "a,b,y\n" + "\n".join(rows)
 
 
@@ -89,7 +90,7 @@ class Killer(threading.Thread):
     def run(self) -> None:
         try:
             for phase in _PHASES:
-                pod = wait_until(lambda phase=phase: self._says(phase), f"the line {phase!r}", _PATIENCE_SECONDS)
+                pod = wait_until(partial(self._says, phase), f"the line {phase!r}", _PATIENCE_SECONDS)
                 self._cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", namespace=self._namespace)
                 self.killed[phase] = pod
         except KubeError as error:
