@@ -92,9 +92,19 @@ e2e: up ## Tests on the whole cluster
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory
+.PHONY: bench-start bench-memory bench-automl
+# The peers' packages conflict with ours.
+PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs/automl-peers
 bench-start: ## From apply to the first trial's start, next to a plain Job
 	$(BIN)/python tests/bench/start_latency.py
 
 bench-memory: ## Memory of the operator at 0 and 500 TuningJobs, next to bare kopf
 	$(BIN)/python tests/bench/operator_memory.py
+
+bench-automl: .venv/stamp $(PEERS)/stamp ## AutoML next to FLAML, AutoGluon and LightGBM: 8 tables, 3 folds, 60 s each
+	$(BIN)/python tests/bench/automl.py $(PEERS) $(ARGS)
+
+$(PEERS)/stamp: tests/bench/automl-peers.txt
+	$(BIN)/uv venv -q --clear --python $(BIN)/python $(PEERS)
+	$(BIN)/uv pip install -q --python $(PEERS)/bin/python --no-deps --require-hashes -r $<
+	touch $@
