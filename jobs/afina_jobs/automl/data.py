@@ -85,7 +85,8 @@ def settle_data(
     if not types:
         raise CannotLearnError(AutoMLReason.INVALID_SPEC, "no column is left to learn from: see features.exclude")
     target = encode(frame[spec.target], problem)
-    found = tuple(find_leaks(frame, types, target, problem, validation.time_column, spec.seed))
+    suspects = {name: kind for name, kind in types.items() if name not in table.image_features}
+    found = tuple(find_leaks(frame, suspects, target, problem, validation.time_column, spec.seed))
     _refuse(blocking(found, spec.features.allow_leaks))
     copies = copies_of(frame[[*types, spec.target]])
     splits = split(frame, target if problem.classes else None, validation, copies, spec.seed)

@@ -45,6 +45,8 @@ class Table:
     """What the Dataset counted of each column: the reference for drift."""
     image_column: str | None = None
     """The column that names each row's image, if there are images: no model learns from names."""
+    image_features: frozenset[str] = frozenset()
+    """Columns that were measured of the images: however well one predicts, it is no leak."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ def read_table(folder: Path) -> Table:
         about = json.loads((folder / "dataset.json").read_text())
         frame = pd.read_parquet(folder / "data.parquet")
         types = {column["name"]: column["type"] for column in about["columns"]}
-        return Table(frame, types, about["digest"], about["columns"], about.get("imageColumn"))
+        images = about.get("images") or {"column": None, "features": []}
+        features = frozenset(images["features"])
+        return Table(frame, types, about["digest"], about["columns"], images["column"], features)
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"the volume of the Dataset cannot be read: {error}; see whether the Dataset is Ready"
         raise CannotLearnError(AutoMLReason.DATASET_UNREADABLE, message) from error

@@ -16,6 +16,7 @@ from afina_api.dataset import Dataset, DatasetStatus, Finding, Images, Rejected,
 from afina_api.reasons import DatasetReason
 from afina_jobs.dataset.errors import DatasetError
 from afina_jobs.dataset.images.reader import IMAGE_COLUMN, ImageReader
+from afina_jobs.dataset.images.store import feature_names
 from afina_jobs.dataset.reading import open_reader
 from afina_jobs.dataset.reading.base import RowReader
 from afina_jobs.dataset.rejections import Rejections
@@ -230,9 +231,16 @@ def _description(dataset: Dataset, report: Report) -> dict[str, Any]:
         "rows": report.rows,
         "bytes": report.bytes,
         "columns": [column.as_json() for column in report.columns],
-        "imageColumn": IMAGE_COLUMN if dataset.spec.format == "Images" else None,
+        "images": _image_columns(dataset),
         "derivedFrom": [reference.name for reference in dataset.spec.derived_from],
     }
+
+
+def _image_columns(dataset: Dataset) -> dict[str, Any] | None:
+    """Which columns are no labels: the images' names, and what was measured of them."""
+    if dataset.spec.format != "Images":
+        return None
+    return {"column": IMAGE_COLUMN, "features": feature_names((dataset.spec.images or Images()).features)}
 
 
 def _status(report: Report) -> DatasetStatus:

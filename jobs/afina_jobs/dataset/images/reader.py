@@ -16,7 +16,7 @@ from afina_jobs.dataset.images.decode import RejectedImageError, decode
 from afina_jobs.dataset.images.duplicates import Duplicates
 from afina_jobs.dataset.images.quality import Quality, quality
 from afina_jobs.dataset.images.reduce import reduced
-from afina_jobs.dataset.images.store import open_stores
+from afina_jobs.dataset.images.store import feature_names, open_stores
 from afina_jobs.dataset.progress import Progress
 from afina_jobs.dataset.reading.base import Batch, Reject, RowReader
 from afina_jobs.dataset.reading.delimited import DelimitedReader
@@ -72,7 +72,7 @@ class ImageReader(RowReader):
         if IMAGE_COLUMN in self._labels.columns and images.file_column != IMAGE_COLUMN:
             raise unreadable(f"{images.labels} has a column 'image' besides {images.file_column!r}: rename it")
         self._stores = open_stores(images.features, workspace / "features", threads)
-        features = [feature for store in self._stores for feature in store.names]
+        features = feature_names(images.features)
         if taken := sorted(set(features) & set(self._labels.columns)):
             message = f"{images.labels} has a column {taken[0]!r}, which is the name of a feature of images"
             raise unreadable(f"{message}: rename it, or leave the features out: images.features")

@@ -16,6 +16,9 @@ Describe = Callable[[Image.Image], ArrayLike]
 """From an image in RGB to numbers, as many as there are names."""
 
 
+_NAMES = {"Classical": features.NAMES, "EfficientNetLite0": embeddings.NAMES}
+
+
 class FeatureStore:
     """Numbers of images, read in the order in which the images were added."""
 
@@ -37,6 +40,11 @@ class FeatureStore:
         width = len(self.names)
         found = np.fromfile(self._file, np.float64, count * width, offset=first * width * 8)
         return found.reshape(-1, width)
+
+
+def feature_names(wanted: Sequence[ImageFeatures]) -> list[str]:
+    """Names of all features of some kinds, in the order of their columns."""
+    return [name for kind, names in _NAMES.items() if kind in wanted for name in names]
 
 
 def open_stores(wanted: Sequence[ImageFeatures], folder: Path, threads: int) -> list[FeatureStore]:

@@ -10,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from afina_api.reasons import DatasetReason
 from afina_jobs.dataset.images.duplicates import Duplicates
+from afina_jobs.dataset.images.features import NAMES
 from afina_jobs.dataset.images.quality import quality
 
 from .conftest import Made, Make
@@ -52,7 +53,7 @@ def test_good_images_are_kept_with_their_labels(make: Make, folder: Path) -> Non
     assert made.outcome.reason == DatasetReason.ACCEPTED
     assert made.table.select([0, 1]).to_pydict() == {"image": ["good.png", "more/other.jpg"], "haze": [0, 1]}
     assert (made.volume / "images" / "more" / "other.jpg").read_bytes() == (folder / "more" / "other.jpg").read_bytes()
-    assert made.description["imageColumn"] == "image"
+    assert made.description["images"] == {"column": "image", "features": list(NAMES)}
     assert sum(made.report["images"]["quality"]["counts"]) == 2
 
 
