@@ -33,8 +33,8 @@ def automl_job(name: str, on: str, **spec: object) -> Json:
 @pytest.fixture(scope="module")
 def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
     namespace = new_namespace("automl")
-    for example in ("classification", "regression"):
-        afina.kubectl("apply", "-f", str(MANIFESTS / f"21-automljob-{example}.yaml"), namespace=namespace)
+    for example in sorted(MANIFESTS.glob("2*.yaml")):
+        afina.kubectl("apply", "-f", str(example), namespace=namespace)
     files = config_map("files") | {"data": FILES}
     afina.apply(files, namespace=namespace)
     for name, key in (("good", "good.csv"), ("leak", "leak.csv"), ("header", "header.csv"), ("ragged", "ragged.csv")):
@@ -110,3 +110,18 @@ def test_classification_example_is_registered(afina: Cluster, namespace: str, ml
     model = found["status"]["model"]
     assert sorted(model["aliases"]) == ["candidate", "champion"]
     assert model["digest"].startswith("sha256:")
+
+
+def test_image_dataset_example_says_what_it_leaves_out(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "dataset", "photographs")
+    assert verdict(found) == ("True", "Accepted"), found["status"]
+    assert found["status"]["rows"] == 6
+    rejected = {one["reason"]: one["count"] for one in found["status"]["rejected"]}
+    assert rejected == {"LowQuality": 2, "DuplicateImage": 1, "TooSmall": 1, "UnreadableImage": 1}
+
+
+def test_image_example_knows_faces(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "automljob", "faces")
+    assert verdict(found) == ("True", "ModelReady"), found["status"]
+    scores = {one["name"]: one["value"] for one in found["status"]["scores"]}
+    assert scores["Accuracy"] > 0.9

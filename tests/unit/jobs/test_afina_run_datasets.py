@@ -1,5 +1,6 @@
 """`afina run` with Datasets and AutoMLJobs, as a user runs it."""
 
+import csv
 import json
 import os
 import subprocess
@@ -173,3 +174,19 @@ def test_reads_the_examples(manifest: Path) -> None:
     loaded = load(manifest, None, {})
     assert isinstance(loaded, LoadedData)
     assert (len(loaded.datasets), len(loaded.jobs)) == (1, 1)
+
+
+def test_runs_the_dataset_of_photographs(tmp_path: Path) -> None:
+    found = afina(MANIFESTS / "20-dataset-images.yaml", cwd=tmp_path)
+    assert found.returncode == 0, found.stdout + found.stderr
+    folder = tmp_path / "afina-runs" / "dataset.photographs"
+    assert "Accepted: 6 rows of 29 columns accepted, 5 rejected" in found.stdout
+    with (folder / "rejected.csv").open(newline="") as stream:
+        listed = {row["detail"].partition(":")[0]: row["reason"] for row in csv.DictReader(stream)}
+    assert listed == {
+        "blurred.jpg": "LowQuality",
+        "copy.jpg": "DuplicateImage",
+        "cut-off.jpg": "UnreadableImage",
+        "dark.jpg": "LowQuality",
+        "small.jpg": "TooSmall",
+    }
