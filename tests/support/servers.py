@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from support.searches import wait_for
 
@@ -13,9 +15,29 @@ from support.searches import wait_for
 class MlflowServer:
     """An MLflow server that tests may take away and bring back."""
 
-    def __init__(self, python: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        python: Path,
+        folder: Path,
+        *,
+        store: str = "",
+        artifacts: str = "",
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Of a database and files in a folder, where nothing else is said.
+
+        Args:
+            python: of an environment with the whole of MLflow.
+            folder: for its log, too.
+            store: URL of its database.
+            artifacts: URL of its files.
+            env: further variables.
+        """
         self._python = python
         self._folder = folder
+        self._store = store or f"sqlite:///{folder}/mlflow.db"
+        self._artifacts = artifacts or str(folder)
+        self._env = env
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,10 +58,11 @@ class MlflowServer:
             "--workers=1",
         ]
         command += [
-            f"--backend-store-uri=sqlite:///{self._folder}/mlflow.db",
-            f"--artifacts-destination={self._folder}",
+            f"--backend-store-uri={self._store}",
+            f"--artifacts-destination={self._artifacts}",
         ]
         env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        env |= self._env
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
         wait_for(self._answers)

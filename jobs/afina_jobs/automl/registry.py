@@ -1,6 +1,7 @@
 """The registered model in MLflow: its files with their digest, aliases, and the contest with the present champion.
 
-Every step looks first at what is there, so that a driver that comes after a death registers no second version.
+Every step looks first at what is there, so that a driver that comes after a death registers no second version. It looks
+once more after it has made something: MLflow's client repeats requests whose replies are lost, and that makes twins.
 """
 
 import json
@@ -9,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from mlflow.entities import Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from afina_api.automljob import AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
@@ -38,7 +40,7 @@ FILES = "afina"
 _MODEL = "model"
 _FLAVOR = "afina"
 _SIGNATURE_ROWS = 100
-_MISSING = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+_MISSING, _THERE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,7 @@ class Registry:
 
     def register(self, name: str, product: Product) -> RegisteredModel:
         """Make the model a version of the registered model, `candidate`, and `champion` if it has earned it."""
-        if not self._exists(lambda: self._client.get_registered_model(name)):
-            self._client.create_registered_model(name)
+        self._once(lambda: self._client.create_registered_model(name), _THERE)
         version = self._version(name, product)
         self._client.set_registered_model_alias(name, CANDIDATE, version.version)
         aliases = [CANDIDATE]
@@ -118,21 +119,36 @@ class Registry:
         return RegisteredModel(name=name, version=str(version.version), digest=product.chosen.digest, aliases=aliases)
 
     def _version(self, name: str, product: Product) -> ModelVersion:
-        for known in self._client.search_model_versions(f"name = '{name}'"):
-            if known.run_id == self.tracking.run_id and known.tags.get(DIGEST_TAG) == product.chosen.digest:
-                return known
+        if not self._versions(name, product):
+            self._create_version(name, product)
+        first, *twins = self._versions(name, product)
+        for twin in twins:
+            self._once(partial(self._client.delete_model_version, name, twin.version), _MISSING)
+        return first
+
+    def _versions(self, name: str, product: Product) -> list[ModelVersion]:
+        """Versions of this product, the oldest first."""
+        known = self._client.search_model_versions(f"run_id = '{self.tracking.run_id}'")
+        ours = [one for one in known if (one.name, one.tags.get(DIGEST_TAG)) == (name, product.chosen.digest)]
+        return sorted(ours, key=lambda version: int(version.version))
+
+    def _create_version(self, name: str, product: Product) -> None:
         tags = {
             DIGEST_TAG: product.chosen.digest,
             DATASET_TAG: product.data.settled.digest,
             UID_TAG: self._identity,
         }
         run = self._client.get_run(self.tracking.run_id)
-        return self._client.create_model_version(name, f"{run.info.artifact_uri}/{_MODEL}", run.info.run_id, tags=tags)
+        self._client.create_model_version(name, f"{run.info.artifact_uri}/{_MODEL}", run.info.run_id, tags=tags)
 
     def _champion(self, name: str) -> ModelVersion | None:
-        found: list[ModelVersion] = []
-        self._exists(lambda: found.append(self._client.get_model_version_by_alias(name, CHAMPION)))
-        return found[0] if found else None
+        try:
+            return self._client.get_model_version_by_alias(name, CHAMPION)
+        except MlflowException as error:
+            # For an alias that is not there, MLflow gives the code of a wrong parameter.
+            if error.error_code == _MISSING or "not found" in str(error):
+                return None
+            raise
 
     def _p_value(self, present: ModelVersion | None, product: Product) -> float | None:
         """Of the test against the champion on our holdout; 1 where it cannot be read any more, so that it stays."""
@@ -155,26 +171,34 @@ class Registry:
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            return str(self._client.create_experiment(name))
+            self._once(lambda: self._client.create_experiment(name), _THERE)
+            return self._experiment(name)
         if found.lifecycle_stage != "active":
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
     def _run(self, experiment: str) -> str:
-        for known in self._client.search_runs([experiment], f"tags.`{UID_TAG}` = '{self._identity}'"):
-            return str(known.info.run_id)
-        run = self._client.create_run(experiment, tags={UID_TAG: self._identity}, run_name=self._job.metadata.name)
-        return str(run.info.run_id)
+        if not self._runs(experiment):
+            self._client.create_run(experiment, tags={UID_TAG: self._identity}, run_name=self._job.metadata.name)
+        first, *twins = self._runs(experiment)
+        for twin in twins:
+            self._client.delete_run(twin)
+        return first
+
+    def _runs(self, experiment: str) -> list[str]:
+        """The job's runs, the oldest first."""
+        wanted = f"tags.`{UID_TAG}` = '{self._identity}'"
+        found = self._client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"])
+        return [str(run.info.run_id) for run in found]
 
     @staticmethod
-    def _exists(look: Callable[[], object]) -> bool:
+    def _once(act: Callable[[], object], done: str) -> None:
+        """Do what may have been done already, which the code of an error tells."""
         try:
-            look()
+            act()
         except MlflowException as error:
-            if error.error_code == _MISSING or "not found" in str(error):
-                return False
-            raise
-        return True
+            if error.error_code != done:
+                raise
 
 
 def load_version(version: ModelVersion) -> Predictor:
@@ -183,8 +207,9 @@ def load_version(version: ModelVersion) -> Predictor:
     Raises:
         DigestError: its files are not those that were registered.
     """
-    folder = Path(download_artifacts(artifact_uri=version.source))
-    return Predictor.load(folder / FILES, version.tags[DIGEST_TAG])
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(download_artifacts(artifact_uri=f"{version.source}/{FILES}", dst_path=folder))
+        return Predictor.load(files, version.tags[DIGEST_TAG])
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
