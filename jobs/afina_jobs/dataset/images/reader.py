@@ -1,7 +1,7 @@
 """Reads the labels, and of their images only those that are good enough, with their features."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,18 +64,8 @@ class ImageReader(RowReader):
             raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, message)
         self._folder, self._images, self._labels_file = folder, images, labels
         self._labels = DelimitedReader(labels, f"{name}/{images.labels}", ",")
-        if images.file_column not in self._labels.columns:
-            there = ", ".join(self._labels.columns[:20])
-            raise unreadable(
-                f"{images.labels} has no column {images.file_column!r}, only {there}: say images.fileColumn"
-            )
-        if IMAGE_COLUMN in self._labels.columns and images.file_column != IMAGE_COLUMN:
-            raise unreadable(f"{images.labels} has a column 'image' besides {images.file_column!r}: rename it")
-        self._stores = open_stores(images.features, workspace / "features", threads)
         features = feature_names(images.features)
-        if taken := sorted(set(features) & set(self._labels.columns)):
-            message = f"{images.labels} has a column {taken[0]!r}, which is the name of a feature of images"
-            raise unreadable(f"{message}: rename it, or leave the features out: images.features")
+        self._refuse_columns(features)
         labels_columns = [IMAGE_COLUMN if column == images.file_column else column for column in self._labels.columns]
         self.columns = [*labels_columns, *features]
         numbers = (Column(name=feature, type="Numeric") for feature in features)
@@ -84,6 +74,7 @@ class ImageReader(RowReader):
         self.findings = self._labels.findings
         self.measured: list[Measured] = []
         self._left_out: dict[int, RejectedImageError] = {}
+        self._stores = open_stores(images.features, workspace / "features", threads)
         self._look()
 
     def batches(self, reject: Reject) -> Iterator[Batch]:
@@ -108,6 +99,18 @@ class ImageReader(RowReader):
             if path not in named and path.suffix.lower() in _SUFFIXES:
                 name = str(path.relative_to(self._folder.resolve()))
                 reject(name, RejectReason.UNLABELLED, f"{name} is not in {self._images.labels}")
+
+    def _refuse_columns(self, features: Sequence[str]) -> None:
+        """Raises DatasetError if the labels do not name the images, or have a name that is ours."""
+        labels, file_column, columns = self._images.labels, self._images.file_column, self._labels.columns
+        if file_column not in columns:
+            there = ", ".join(columns[:20])
+            raise unreadable(f"{labels} has no column {file_column!r}, only {there}: say images.fileColumn")
+        if IMAGE_COLUMN in columns and file_column != IMAGE_COLUMN:
+            raise unreadable(f"{labels} has a column 'image' besides {file_column!r}: rename it")
+        if taken := sorted(set(features) & set(columns)):
+            message = f"{labels} has a column {taken[0]!r}, which is the name of a feature of images"
+            raise unreadable(f"{message}: rename it, or leave the features out: images.features")
 
     def _labels_in_pieces(self, reject: Reject) -> Iterator[Batch]:
         for batch in self._labels.batches(reject):

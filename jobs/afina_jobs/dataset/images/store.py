@@ -15,7 +15,6 @@ from afina_jobs.dataset.images import embeddings, features
 Describe = Callable[[Image.Image], ArrayLike]
 """From an image in RGB to numbers, as many as there are names."""
 
-
 _NAMES = {"Classical": features.NAMES, "EfficientNetLite0": embeddings.NAMES}
 
 

@@ -16,6 +16,7 @@ from afina_jobs.dataset.sources.base import CHUNK, Fetched, check_size, fetched_
 from afina_jobs.dataset.sources.files import files_below
 
 _ENCRYPTED = 0x1
+_MAX_DEPTH = 100
 _KINDS = (0, stat.S_IFREG, stat.S_IFDIR)
 """Of entries: not told, a file, a folder."""
 _BAD_PATHS = {
@@ -94,6 +95,8 @@ def _place(entry: ZipInfo, name: str, folder: Path) -> Path:
         raise unreadable(f"{entry.filename!r} in {name} is a link or a device: pack the files themselves")
     if path.is_absolute() or ".." in path.parts or "\\" in entry.filename or not path.parts:
         raise unreadable(f"{entry.filename!r} in {name} is no path of a file below a folder: rename it")
+    if len(path.parts) > _MAX_DEPTH:
+        raise unreadable(f"{entry.filename[:200]!r} in {name} lies more than {_MAX_DEPTH} folders deep: move it up")
     if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise unreadable(f"{entry.filename!r} in {name} is not compressed by deflate: pack it so, or uncompressed")
     return folder / path

@@ -138,6 +138,7 @@ BAD: dict[str, tuple[Callable[[], bytes], DatasetReason, str]] = {
     "climbs as on Windows": (lambda: with_entry("..\\b"), DatasetReason.UNREADABLE_DATA, "is no path of a file"),
     "no name": (lambda: with_entry("."), DatasetReason.UNREADABLE_DATA, "is no path of a file"),
     "long name": (lambda: with_entry("a" * 300), DatasetReason.UNREADABLE_DATA, "it is too long; rename it"),
+    "deep": (lambda: with_entry("a/" * 1_900 + "b"), DatasetReason.UNREADABLE_DATA, "more than 100 folders deep"),
     "name twice": (lambda: with_entries("a/b", "a//b"), DatasetReason.UNREADABLE_DATA, "it is there twice"),
     "file and folder": (lambda: with_entries("a", "a/b"), DatasetReason.UNREADABLE_DATA, "'a/b' in photos.zip"),
     "folder and file": (lambda: with_entries("a/b", "a"), DatasetReason.UNREADABLE_DATA, "'a' in photos.zip"),
