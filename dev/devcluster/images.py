@@ -17,7 +17,7 @@ _CODE = ("pyproject.toml", "api", "jobs", "operator", "serving")
 BASE_RECIPE = (
     "mmdebstrap",
     "--variant=essential",
-    "--include=python3,python3-venv,ca-certificates,libstdc++6",
+    "--include=python3,python3-venv,ca-certificates,libstdc++6,libgomp1",
     *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "info", "locale", "man")),
     "bookworm",
 )

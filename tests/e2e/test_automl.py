@@ -99,7 +99,7 @@ def test_regression_example(afina: Cluster, namespace: str) -> None:
     board = found["status"]["leaderboard"]
     # The standard deviation of the target is 77; the literature's models come to 54 to 57.
     assert board[0]["score"] < 60
-    assert {"Linear", "XGBoost", "LightGBM"} <= {line["model"] for line in board}
+    assert {"Linear", "XGBoost", "LightGBM"} <= {line["model"] for line in board if "score" in line}
 
 
 def test_classification_example_is_registered(afina: Cluster, namespace: str, mlflow: Mlflow) -> None:
