@@ -102,7 +102,9 @@ def _ndcg(truth: Array, predicted: Array, groups: Array) -> float:
 
 
 def _query_ndcg(truth: Array, predicted: Array) -> float:
+    """Rows of equal predictions share their places: otherwise the order of the file would rank them."""
     gains = np.exp2(truth) - 1
     discounts = 1 / np.log2(np.arange(2, len(truth) + 2))
-    order = np.argsort(-predicted, kind="stable")
-    return float(gains[order] @ discounts / (np.sort(gains)[::-1] @ discounts))
+    _, tie, sizes = np.unique(-predicted, return_inverse=True, return_counts=True)
+    shared = np.bincount(np.sort(tie), weights=discounts) / sizes
+    return float(gains @ shared[tie] / (np.sort(gains)[::-1] @ discounts))

@@ -28,7 +28,7 @@ def documents(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
 
 def test_there_are_examples() -> None:
     assert [path.name[:2] for path in MANIFESTS] == ["10", "11", "12"]
-    assert [path.name for path in DATASETS] == ["20-dataset-images.yaml"]
+    assert [path.name for path in DATASETS] == ["20-dataset-images.yaml", "20-dataset-s3.yaml"]
     assert "21-automljob-images.yaml" in [path.name for path in AUTOML]
 
 
@@ -57,10 +57,16 @@ def test_every_automl_job_brings_its_dataset_and_that_its_file(path: Path) -> No
 
 
 @pytest.mark.parametrize("path", DATASETS, ids=lambda path: path.name)
-def test_every_dataset_brings_its_file(path: Path) -> None:
-    found = {document["kind"]: document for document in yaml.safe_load_all(path.read_text())}
-    dataset = Dataset.model_validate(found["Dataset"])
-    assert labels_of(dataset, found["ConfigMap"])
+def test_every_dataset_brings_its_file_or_names_the_keys_to_it(path: Path) -> None:
+    documents = list(yaml.safe_load_all(path.read_text()))
+    config_maps = [document for document in documents if document["kind"] == "ConfigMap"]
+    datasets = [Dataset.model_validate(document) for document in documents if document["kind"] == "Dataset"]
+    for dataset in datasets:
+        if dataset.spec.source.s3:
+            assert dataset.spec.source.s3.secret_ref
+        else:
+            assert labels_of(dataset, config_maps[0])
+    assert len(datasets) + len(config_maps) == len(documents)
 
 
 def labels_of(dataset: Dataset, config_map: dict[str, Any]) -> str:
