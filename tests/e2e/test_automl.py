@@ -102,6 +102,14 @@ def test_regression_example(afina: Cluster, namespace: str) -> None:
     assert {"Linear", "XGBoost", "LightGBM"} <= {line["model"] for line in board if "score" in line}
 
 
+def test_ranking_example(afina: Cluster, namespace: str) -> None:
+    found = wait_ended(afina, namespace, "automljob", "baseball")
+    assert verdict(found) == ("True", "ModelReady"), found["status"]
+    scores = {one["name"]: one["value"] for one in found["status"]["scores"]}
+    # Chance comes to 0.72.
+    assert scores["NDCG"] > 0.85
+
+
 def test_classification_example_is_registered(afina: Cluster, namespace: str, mlflow: Mlflow) -> None:
     found = wait_ended(afina, namespace, "automljob", "breast-cancer")
     assert verdict(found) == ("True", "ModelReady"), found["status"]
