@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 
-class _Documented(StrEnum):
+class Documented(StrEnum):
     """A word and its meaning."""
 
     meaning: str
@@ -19,7 +19,7 @@ class _Documented(StrEnum):
         return member
 
 
-class Reason(_Documented):
+class Reason(Documented):
     """Why a TuningJob's `Succeeded` condition is what it is."""
 
     PENDING = "Pending", "Unknown: the driver's pod has not started yet; the message says what it waits for."
@@ -44,7 +44,7 @@ class Reason(_Documented):
     DEADLINE_EXCEEDED = "DeadlineExceeded", "False: the job did not end within its timeout and a grace period."
 
 
-class TrialReason(_Documented):
+class TrialReason(Documented):
     """Why a trial failed."""
 
     METRIC_MISSING = "MetricMissing", "It ended well but reported no value of the objective's metric."
@@ -58,7 +58,7 @@ class TrialReason(_Documented):
     INTERRUPTED = "Interrupted", "The driver died with it more than once."
 
 
-class DatasetReason(_Documented):
+class DatasetReason(Documented):
     """Why a Dataset's `Ready` condition is what it is."""
 
     PENDING = "Pending", "Unknown: the reading pod has not started yet; the message says what it waits for."
@@ -80,7 +80,7 @@ class DatasetReason(_Documented):
     DRIVER_FAILED = "DriverFailed", "False: the reading pod failed again and again, say for lack of memory."
 
 
-class RejectReason(_Documented):
+class RejectReason(Documented):
     """Why a row or an image of a Dataset was left out."""
 
     RAGGED_ROW = "RaggedRow", "It has more or fewer values than there are columns."
@@ -102,7 +102,7 @@ class RejectReason(_Documented):
     DUPLICATE_IMAGE = "DuplicateImage", "It looks the same as an accepted image above, or it is named twice."
 
 
-class AutoMLReason(_Documented):
+class AutoMLReason(Documented):
     """Why an AutoMLJob's `Succeeded` condition is what it is."""
 
     PENDING = "Pending", "Unknown: the driver's pod has not started yet; the message says what it waits for."

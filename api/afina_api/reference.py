@@ -6,7 +6,13 @@ from pathlib import Path
 
 from afina_api import API_VERSION
 from afina_api.crd import KINDS, Kind, Schema, structural
-from afina_api.reasons import Reason, TrialReason
+from afina_api.reasons import AutoMLReason, DatasetReason, Documented, Reason, RejectReason, TrialReason
+
+_REASONS: dict[str, dict[str, type[Documented]]] = {
+    "TuningJob": {"Reasons of the `Succeeded` condition": Reason, "Reasons of a failed trial": TrialReason},
+    "Dataset": {"Reasons of the `Ready` condition": DatasetReason, "Reasons of a rejected row or image": RejectReason},
+    "AutoMLJob": {"Reasons of the `Succeeded` condition": AutoMLReason},
+}
 
 _BOUNDS = {
     "minimum": "at least {}",
@@ -38,10 +44,9 @@ def page(kind: Kind) -> str:
     lines += [*sorted({f"- {message}" for message in _rules(schema)}), ""]
     lines += ["## Columns of `kubectl get`", "", "| column | shows | only with `-o wide` |", "| --- | --- | --- |"]
     lines += [f"| {c.name} | `{c.path}` | {'yes' if c.priority else ''} |" for c in kind.columns]
-    lines += ["", "## Reasons of the `Succeeded` condition", "", "| reason | status and meaning |", "| --- | --- |"]
-    lines += [f"| `{reason}` | {reason.meaning} |" for reason in Reason]
-    lines += ["", "## Reasons of a failed trial", "", "| reason | meaning |", "| --- | --- |"]
-    lines += [f"| `{reason}` | {reason.meaning} |" for reason in TrialReason]
+    for title, reasons in _REASONS[kind.name].items():
+        lines += ["", f"## {title}", "", "| reason | meaning |", "| --- | --- |"]
+        lines += [f"| `{reason}` | {reason.meaning} |" for reason in reasons]
     return "\n".join(lines) + "\n"
 
 
