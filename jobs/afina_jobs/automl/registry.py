@@ -25,7 +25,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_
 
 from afina_api.automljob import AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
-from afina_jobs.automl.champion import decide, paired_bootstrap
+from afina_jobs.automl.champion import Promoted, decide, paired_bootstrap
 from afina_jobs.automl.choosing import Chosen
 from afina_jobs.automl.data import Data
 from afina_jobs.automl.exported import Predictor
@@ -40,7 +40,12 @@ FILES = "afina"
 _MODEL = "model"
 _FLAVOR = "afina"
 _SIGNATURE_ROWS = 100
+_MAX_MESSAGE = 1000
 _MISSING, _THERE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(RESOURCE_ALREADY_EXISTS)
+
+
+class _IncomparableError(Exception):
+    """The champion's predictions are not to be had."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Registry:
         present = self._champion(name)
         if present is not None and present.version == version.version:
             return self._registered(name, version, product, [CANDIDATE, CHAMPION])
-        promoted = decide(self._job.spec.promotion, product.scores, self._p_value(present, product))
+        promoted = self._contest(present, product)
         self._client.set_model_version_tag(name, version.version, PROMOTION_TAG, promoted.message)
         log.info("champion: %s: %s", "yes" if promoted.champion else "no", promoted.message)
         if promoted.champion:
@@ -150,8 +155,15 @@ class Registry:
                 return None
             raise
 
+    def _contest(self, present: ModelVersion | None, product: Product) -> Promoted:
+        """Whether the model takes the champion's place. One that cannot be compared keeps it: people must look."""
+        try:
+            return decide(self._job.spec.promotion, product.scores, self._p_value(present, product))
+        except _IncomparableError as error:
+            return Promoted(champion=False, message=str(error)[:_MAX_MESSAGE])
+
     def _p_value(self, present: ModelVersion | None, product: Product) -> float | None:
-        """Of the test against the champion on our holdout; 1 where it cannot be read any more, so that it stays."""
+        """Of the test against the champion on our holdout."""
         if present is None or self._job.spec.promotion is None:
             return None
         data = product.data
@@ -159,11 +171,10 @@ class Registry:
         try:
             champion = load_version(present).values(data.frame.iloc[rows])
         except Exception as error:  # it may be of another kind altogether
-            log.warning("the champion, version %s, cannot be compared: %s", present.version, error)
-            return 1.0
+            message = f"the champion, version {present.version}, cannot be compared: {error}"
+            raise _IncomparableError(message) from error
         if champion.shape != product.predicted.shape:
-            log.warning("the champion, version %s, predicts other classes", present.version)
-            return 1.0
+            raise _IncomparableError(f"the champion, version {present.version}, predicts other classes")
         groups = None if data.groups is None else data.groups[rows]
         metric = data.settled.problem.metric
         return paired_bootstrap(metric, data.target[rows], product.predicted, champion, groups, data.settled.seed)
