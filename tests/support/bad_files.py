@@ -82,6 +82,21 @@ def _damaged_page() -> bytes:
     return bytes(whole)
 
 
+def _no_text() -> bytes:
+    """Bytes that are called text."""
+    return _parquet(pa.table({"a": ["good", "bad!"]}), compression="none").replace(b"bad!", b"ba\xff!")
+
+
+def _no_names() -> bytes:
+    return _parquet(pa.table({"name": [1, 2]}), store_schema=False).replace(b"name", b"na\xffe")
+
+
+def wide_parquet(rows: int, characters: int) -> bytes:
+    """One long text that all rows have in common."""
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * characters]))
+    return _parquet(pa.table({"a": text}))
+
+
 TABLE = _parquet(pa.table({"a": list(range(1000))}))
 
 REFUSED: dict[str, Refused] = {
@@ -149,6 +164,16 @@ REFUSED: dict[str, Refused] = {
         UNREADABLE,
         ["column 'a'", "list", "leave it out"],
     ),
+    "Parquet with a row of 17 MB": Refused(
+        "Parquet",
+        lambda: _parquet(pa.table({"a": ["b", "x" * 17 * 2**20]})),
+        TOO_LARGE,
+        ["row 2", "has 17.0 MiB, and 16.0 MiB are allowed"],
+    ),
+    "Parquet whose text is none": Refused(
+        "Parquet", _no_text, UNREADABLE, ["damaged after row 0", "UTF8", "write it again"]
+    ),
+    "Parquet whose names are none": Refused("Parquet", _no_names, UNREADABLE, ["is no Parquet file", "utf-8"]),
     "rows of which none fits the header": Refused(
         "CSV", lambda: b"a,b\n1\n2\n3\n", DatasetReason.VALIDATION_FAILED, ["no row is accepted", "3 RaggedRow"]
     ),

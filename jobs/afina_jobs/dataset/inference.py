@@ -19,7 +19,18 @@ import pyarrow.compute as pc
 import pyarrow.types as kinds
 
 from afina_api.dataset import Column, ColumnType, Finding
-from afina_jobs.dataset.values import CODE, DATE_LIKE, INFINITE, INTEGER, NUMBER, matches, moment, parses, truth
+from afina_jobs.dataset.values import (
+    CODE,
+    DATE_LIKE,
+    INFINITE,
+    INTEGER,
+    NUMBER,
+    brief,
+    matches,
+    moment,
+    parses,
+    truth,
+)
 
 _FEW = 20
 _MANY = 1_000
@@ -63,7 +74,7 @@ class ColumnScan:
         values, counts = counted.field("values"), counted.field("counts")
         self._length += pc.sum(pc.multiply(pc.utf8_length(values).cast(pa.int64()), counts)).as_py() or 0
         if len(self._distinct) <= _MANY:
-            self._distinct.update(values.slice(0, 2 * _MANY).to_pylist())
+            self._distinct.update(map(brief, values.slice(0, 2 * _MANY).to_pylist()))
         is_number = matches(values, f"{NUMBER}|{INFINITE}")
         self._count(_NUMBERS, values.filter(is_number), counts.filter(is_number))
         self._count(_OTHERS, values.filter(pc.invert(is_number)), counts.filter(pc.invert(is_number)))

@@ -7,7 +7,7 @@ Different values are counted up to 100,000.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from afina_jobs.dataset.inference import ColumnPlan
+from afina_jobs.dataset.values import BRIEF, brief
 
 BINS = 20
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -29,8 +30,6 @@ _MEASURED = ("Numeric", "Datetime")
 _COLUMNS_AT_ONCE = 32
 _MAX_SAMPLE = 2_000_000
 _BATCH_ROWS = 65_536
-_SHOWN = 200
-"""Characters of a value that are kept."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,17 @@ def column_statistics(file: Path, plans: Sequence[ColumnPlan]) -> list[ColumnSta
             tallies = [_Tally(plan, opened.metadata.num_rows) for plan in plans[first : first + _COLUMNS_AT_ONCE]]
             names = [tally.plan.name for tally in tallies]
             for look in (_Tally.add, _Tally.add_to_histogram):
-                for batch in opened.iter_batches(_BATCH_ROWS, columns=names, use_threads=False):
+                for batch in _batches(opened, names):
                     for tally, column in zip(tallies, batch.columns, strict=True):
                         look(tally, column.drop_null())
             found += [tally.result() for tally in tallies]
     return found
+
+
+def _batches(opened: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Batches within the file's row groups, which are small: rows may hold long texts."""
+    for group in range(opened.metadata.num_row_groups):
+        yield from opened.iter_batches(_BATCH_ROWS, row_groups=[group], columns=list(names), use_threads=False)
 
 
 class _Tally:
@@ -86,7 +91,8 @@ class _Tally:
     def add(self, values: pa.Array) -> None:
         self._present += len(values)
         counted = pc.value_counts(values)
-        for value, count in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True):
+        for seen, count in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True):
+            value = brief(seen) if isinstance(seen, str) else seen
             if value in self._counts or len(self._counts) < _MAX_DISTINCT:
                 self._counts[value] += count
             else:
@@ -182,4 +188,4 @@ def _moment(seconds: float) -> datetime:
 
 
 def _shown(value: object) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)[:_SHOWN]
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)[:BRIEF]

@@ -5,6 +5,7 @@ column is declared Boolean 1 and 0. Dates: ISO 8601, with or without a time and 
 all dates are in UTC.
 """
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -21,11 +22,18 @@ CODE = r"^[+-]?0\d+$|^[+-]?\d{19,}$"
 """Digits that are no amount: a leading zero, or more of them than 64 bits hold."""
 DATE_LIKE = r"^\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{1,4}\b|^[A-Za-z]{3,9} \d{1,2}, \d{4}\b"
 """Some way of writing a date, in figures or with the month's name."""
+BRIEF = 200
+"""Characters of a value that are remembered and shown."""
 _TRUE = frozenset(("true", "yes", "t", "y"))
 _FALSE = frozenset(("false", "no", "f", "n"))
 
 Parse = Callable[[str], Any]
 """Gives the value of a text; raises ValueError where it has none."""
+
+
+def brief(text: str) -> str:
+    """What is remembered of a text: all of it, or its beginning and its hash, so that different ones stay different."""
+    return text if len(text) <= BRIEF else text[:BRIEF] + hashlib.sha256(text.encode()).hexdigest()
 
 
 def trimmed(texts: pa.Array, missing_words: frozenset[str]) -> pa.Array:
