@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,8 +84,9 @@ def _hosts(dataset: Dataset) -> Iterator[str]:
     """The hosts that the file names: whoever runs it here may ask them anyway."""
     source = dataset.spec.source
     url = source.http.url if source.http else source.s3.endpoint_url if source.s3 else None
-    if url:
-        parts = urlsplit(url)
+    # Of one that is none the reading itself says why.
+    with suppress(ValueError):
+        parts = urlsplit(url or "")
         yield parts.netloc if parts.port else parts.hostname or ""
 
 

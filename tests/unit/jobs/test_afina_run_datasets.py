@@ -162,6 +162,14 @@ def test_says_what_is_wrong_and_on_which_line(documents: list[object], message: 
     assert found.stderr.startswith(f"{file}:")
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/a.csv", "http://[x/a.csv"])
+def test_says_that_a_url_is_none(url: str, tmp_path: Path) -> None:
+    found = afina(write(tmp_path, a_dataset(source={"http": {"url": url}})), cwd=tmp_path)
+    assert found.returncode == 1
+    assert "SourceNotAllowed: the URL's host or port is none: " in found.stdout
+    assert "Traceback" not in found.stderr
+
+
 def test_refuses_a_name_and_a_folder_that_are_not_there(tmp_path: Path) -> None:
     file = write(tmp_path, a_dataset(), a_config_map(), a_job())
     assert "no AutoMLJob 'other' in this file; there is: model (line " in run_here(file, "--name", "other").stderr
