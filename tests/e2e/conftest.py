@@ -1,5 +1,8 @@
 """The cluster of the end-to-end tests: a real one, with Afina installed from the checkout, for every namespace.
 
+MLflow keeps its data in a PostgreSQL and its files in S3, both on this machine; with the chart's defaults, SQLite and a
+volume, it is installed in test_chart.
+
 Each module starts its jobs side by side in namespaces of its own; its tests then wait for the ones they are about.
 test_chart comes first, since it uninstalls; test_under_fire last, since its job takes longest.
 Nothing is skipped: without a cluster the run ends and says how to start one.
@@ -12,10 +15,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from e2e.chaos import Chaos
-from kube import Cluster, KubeError
+from kube import NAMESPACE, Cluster, KubeError
+from support.postgresql import postgresql_server
+from support.s3 import KEYS, S3Server
 from support.web import WebServer
 
 START_DEADLINE_SECONDS = 20
+MLFLOW_BUCKET = "mlflow"
+_DATABASE, _ARTIFACTS = "e2e-mlflow-database", "e2e-mlflow-artifacts"
 _LABEL = "afina.dev/e2e"
 
 
@@ -62,9 +69,37 @@ def web(node_address: str) -> Iterator[WebServer]:
 
 
 @pytest.fixture(scope="session")
-def installed(cluster: Cluster, web: WebServer) -> Cluster:
+def s3_server(node_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server on this machine, for MLflow and for the buckets of tests."""
+    server = S3Server(tmp_path_factory.mktemp("s3"), node_address)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def mlflow_stores(cluster: Cluster, node_address: str, s3_server: S3Server) -> Iterator[list[str]]:
+    """Helm's options for an MLflow on PostgreSQL and S3."""
+    s3_server.client().create_bucket(Bucket=MLFLOW_BUCKET)
+    with postgresql_server(node_address) as place:
+        cluster.make_namespace(NAMESPACE)
+        keys = {**KEYS, "MLFLOW_S3_ENDPOINT_URL": s3_server.url}
+        for name, content in ((_DATABASE, {"url": f"postgresql://{place}"}), (_ARTIFACTS, keys)):
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": content}
+            cluster.apply(secret, namespace=NAMESPACE)
+        yield [
+            f"--set=mlflow.database.secretName={_DATABASE}",
+            f"--set=mlflow.artifacts.secretName={_ARTIFACTS},mlflow.artifacts.destination=s3://{MLFLOW_BUCKET}/runs",
+        ]
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: Cluster, web: WebServer, mlflow_stores: list[str]) -> Cluster:
     """The cluster with Afina in it."""
     cluster.install(
+        *mlflow_stores,
         "--set=clusterWide=true",
         f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}",
         f"--set=datasets.allowedHosts={{{web.host}}}",

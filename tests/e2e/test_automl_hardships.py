@@ -9,9 +9,11 @@ from functools import partial
 
 import pytest
 
+from e2e.conftest import MLFLOW_BUCKET
 from e2e.datasets import dataset, verdict, wait_ended
 from e2e.jobs import Json, config_map
-from kube import NAMESPACE, RELEASE, Cluster, KubeError, wait_until
+from kube import Cluster, KubeError, wait_until
+from support.s3 import S3Server
 from tracking import Mlflow, forwarded_mlflow
 
 pytestmark = pytest.mark.e2e
@@ -20,13 +22,6 @@ _PATIENCE_SECONDS = 300
 _PHASES = ("Linear 0: Succeeded", "exporting", "writing to MLflow")
 """Lines of the driver's log: in the search, after it while candidates are fitted and exported, at the end."""
 _MANY_CLASSES = 250
-_FLIP = """
-import pathlib, sys
-file = next(pathlib.Path("/var/lib/mlflow/artifacts").rglob(f"{sys.argv[1]}/artifacts/model/afina/model.json"))
-content = bytearray(file.read_bytes())
-content[len(content) // 2] ^= 1
-file.write_bytes(content)
-"""
 
 
 def automl_job(name: str, on: str, **spec: object) -> Json:
@@ -149,12 +144,11 @@ def test_killed_before_in_and_after_the_ensemble(
 
 
 def test_a_champion_with_a_flipped_byte_is_not_trusted(
-    afina: Cluster, namespace: str, killer: Killer, mlflow: Mlflow, model_name: str
+    afina: Cluster, namespace: str, killer: Killer, mlflow: Mlflow, model_name: str, s3_server: S3Server
 ) -> None:
     killer.join(_PATIENCE_SECONDS)
     first = wait_ended(afina, namespace, "automljob", "fired")
-    flip = ["exec", f"deployment/{RELEASE}-mlflow", "--", "python3", "-c", _FLIP, first["status"]["tracking"]["runId"]]
-    afina.kubectl(*flip, namespace=NAMESPACE)
+    _flip_a_byte(s3_server, first["status"]["tracking"]["runId"])
     spec = {"models": ["Linear"], "budget": {"timeSeconds": 600, "maxModels": 1}, "registerAs": model_name}
     afina.apply(automl_job("next", "line", promotion={}, **spec), namespace=namespace)
     found = wait_ended(afina, namespace, "automljob", "next")
@@ -163,6 +157,13 @@ def test_a_champion_with_a_flipped_byte_is_not_trusted(
     why = next(tag["value"] for tag in tags if tag["key"] == "afina.promotion")
     assert "version 1, cannot be compared" in why
     assert "was changed: it should be sha256:" in why
+
+
+def _flip_a_byte(server: S3Server, run_id: str) -> None:
+    (file,) = (server.buckets / MLFLOW_BUCKET).rglob(f"{run_id}/artifacts/model/afina/model.json")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
 
 
 def _manifest(job: Json, mlflow: Mlflow) -> Json:

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,16 +67,6 @@ def test_reads_what_can_be_read_of_a_bad_file(case: str, afina: Cluster, bad_fil
     assert found["status"]["rows"] == bad.rows
     assert {one["reason"]: one["count"] for one in found["status"].get("rejected", [])} == bad.rejected
     assert not bad.finding or bad.finding in {one["rule"] for one in found["status"]["findings"]}
-
-
-@pytest.fixture(scope="module")
-def s3_server(node_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = S3Server(tmp_path_factory.mktemp("s3"), node_address)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="module")

@@ -2,49 +2,28 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.postgresql import postgresql_server
 from support.s3 import S3Server
-from support.servers import MlflowServer, free_port
+from support.servers import MlflowServer
 
 ROOT = Path(__file__).parents[3]
 CACHE = Path(
     os.environ.get("AFINA_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afina"
 )
-UNPRIVILEGED = "postgres"
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of an empty database."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.exit("PostgreSQL is not installed: apt-get install --no-install-recommends postgresql-15", returncode=1)
-    with tempfile.TemporaryDirectory(prefix="afina-test-") as name:
-        folder = Path(name)
-        shutil.chown(folder, UNPRIVILEGED)
-        data, port = folder / "data", free_port()
-        _as_postgres(found[-1], "--auth=trust", "--username=afina", "--no-sync", "-D", data)
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
-        control = found[-1].with_name("pg_ctl")
-        _as_postgres(control, "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
-        try:
-            yield f"postgresql+psycopg://afina@127.0.0.1:{port}/postgres"
-        finally:
-            _as_postgres(control, "-D", data, "-m", "immediate", "-w", "stop")
-
-
-def _as_postgres(*command: str | Path) -> None:
-    """Run a command as a user without rights: PostgreSQL refuses root."""
-    prefix = ["runuser", "-u", UNPRIVILEGED, "--"] if os.geteuid() == 0 else []
-    subprocess.run([*prefix, *map(str, command)], check=True, cwd="/", stdout=subprocess.DEVNULL)
+    with postgresql_server() as place:
+        yield f"postgresql+psycopg://{place}"
 
 
 @pytest.fixture(scope="session")
