@@ -43,7 +43,13 @@ def decide(promotion: Promotion | None, scores: Mapping[str, float], p_value: fl
 
 
 def paired_bootstrap(
-    metric: str, target: Array, challenger: Array, champion: Array, groups: Array | None, seed: int
+    metric: str,
+    target: Array,
+    challenger: Array,
+    champion: Array,
+    groups: Array | None,
+    seed: int,
+    thresholds: tuple[float, float] = (0.5, 0.5),
 ) -> float:
     """One-sided p-value of "the challenger is not better", by the paired bootstrap.
 
@@ -51,6 +57,8 @@ def paired_bootstrap(
     Rows of the holdout are drawn with replacement (ranking: whole queries), both models are scored on the same draw,
     and it is counted how often the challenger is not better. It works for every metric, AUC and F1 too, which are no
     means over rows. (count + 1) / (draws + 1), so that it is never 0.
+
+    Each model chooses classes by its own threshold; the challenger's comes first.
     """
     rng = np.random.default_rng(seed)
     units = _units(len(target), groups)
@@ -59,9 +67,9 @@ def paired_bootstrap(
         drawn = [units[index] for index in rng.integers(0, len(units), len(units))]
         rows = np.concatenate(drawn)
         queries = None if groups is None else np.repeat(np.arange(len(drawn)), [len(unit) for unit in drawn])
-        ours = loss(metric, score(metric, target[rows], challenger[rows], queries))
-        theirs = loss(metric, score(metric, target[rows], champion[rows], queries))
-        worse += ours >= theirs
+        ours = loss(metric, score(metric, target[rows], challenger[rows], queries, thresholds[0]))
+        theirs = loss(metric, score(metric, target[rows], champion[rows], queries, thresholds[1]))
+        worse += not ours < theirs  # nor where it is no number
     return (worse + 1) / (RESAMPLES + 1)
 
 

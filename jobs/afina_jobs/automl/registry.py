@@ -169,15 +169,18 @@ class Registry:
         data = product.data
         rows = data.splits.holdout
         try:
-            champion = load_version(present).values(data.frame.iloc[rows])
+            predictor = load_version(present)
+            champion = predictor.values(data.frame.iloc[rows])
         except Exception as error:  # it may be of another kind altogether
             message = f"the champion, version {present.version}, cannot be compared: {error}"
             raise _IncomparableError(message) from error
-        if champion.shape != product.predicted.shape:
+        ours = product.chosen.predictor
+        if champion.shape != product.predicted.shape or predictor.classes != ours.classes:
             raise _IncomparableError(f"the champion, version {present.version}, predicts other classes")
         groups = None if data.groups is None else data.groups[rows]
-        metric = data.settled.problem.metric
-        return paired_bootstrap(metric, data.target[rows], product.predicted, champion, groups, data.settled.seed)
+        metric, thresholds = data.settled.problem.metric, (ours.threshold, predictor.threshold)
+        target, seed = data.target[rows], data.settled.seed
+        return paired_bootstrap(metric, target, product.predicted, champion, groups, seed, thresholds)
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -25,6 +25,7 @@ from afina_api.base import Tracking
 from afina_api.reasons import AutoMLReason
 from afina_jobs.automl import registry
 from afina_jobs.automl.digest import DigestError, digest
+from afina_jobs.automl.exported import Predictor
 from afina_jobs.automl.learn import Place, Progress, learn
 from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.automl.registry import Product, Registry, load_version
@@ -190,6 +191,24 @@ def test_becomes_champion_if_it_has_earned_it(what: str, client: MlflowClient, l
     assert alias(client, what, "candidate") == second.version == "2"
     assert alias(client, what, "champion") == ("2" if promoted else "1")
     assert why in client.get_model_version(what, "2").tags["afina.promotion"]
+
+
+def test_a_champion_of_other_classes_stays(
+    client: MlflowClient, learned: dict[str, Learned], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(learned["worse"], a_job("of classes", uid="1"))
+
+    def of_classes(version: ModelVersion) -> Predictor:
+        found = load_version(version)
+        found.classes = ["no", "yes"]
+        return found
+
+    monkeypatch.setattr(registry, "load_version", of_classes)
+    monkeypatch.setattr(Predictor, "values", lambda _self, _rows: learned["worse"].product.predicted)
+    second = register(learned["better"], a_job("of classes", uid="2"))
+    assert second.aliases == ["candidate"]
+    told = client.get_model_version("of classes", "2").tags["afina.promotion"]
+    assert told == "the champion, version 1, predicts other classes"
 
 
 class Dying:

@@ -138,6 +138,16 @@ def test_only_what_is_better_beats_the_champion() -> None:
     assert paired_bootstrap("RMSE", target, models[2], good, None, seed=0) > 0.99
 
 
+def test_each_model_of_a_contest_chooses_by_its_own_threshold() -> None:
+    rng = np.random.default_rng(0)
+    target = (rng.uniform(size=400) < 0.1).astype(np.int64)
+    chance = np.clip(0.3 * target + rng.uniform(0, 0.2, size=400), 0, 1)
+    said = np.column_stack([1 - chance, chance])
+    assert paired_bootstrap("F1", target, said, said, None, 0) == 1
+    assert paired_bootstrap("F1", target, said, said, None, 0, thresholds=(0.25, 0.5)) < 0.01
+    assert paired_bootstrap("F1", target, said, said, None, 0, thresholds=(0.5, 0.25)) == 1
+
+
 PROMOTION = Promotion(
     thresholds=[Threshold(metric="Accuracy", value=0.75), Threshold(metric="AUC", value=0.8)], alpha=0.05
 )
