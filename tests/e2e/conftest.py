@@ -22,7 +22,8 @@ from support.web import WebServer
 
 START_DEADLINE_SECONDS = 20
 MLFLOW_BUCKET = "mlflow"
-_DATABASE, _ARTIFACTS = "e2e-mlflow-database", "e2e-mlflow-artifacts"
+# Of this run, so that MLflow starts anew where a run before has left one that knows other servers.
+_DATABASE, _ARTIFACTS = (f"e2e-mlflow-{part}-{os.getpid()}" for part in ("database", "artifacts"))
 _LABEL = "afina.dev/e2e"
 
 
@@ -93,6 +94,7 @@ def mlflow_stores(cluster: Cluster, node_address: str, s3_server: S3Server) -> I
             f"--set=mlflow.database.secretName={_DATABASE}",
             f"--set=mlflow.artifacts.secretName={_ARTIFACTS},mlflow.artifacts.destination=s3://{MLFLOW_BUCKET}/runs",
         ]
+        cluster.kubectl("delete", "secret", _DATABASE, _ARTIFACTS, namespace=NAMESPACE)
 
 
 @pytest.fixture(scope="session")
