@@ -55,17 +55,20 @@ def candidates(data: Data, checkpoints: Sequence[Checkpoint], ensemble: str) -> 
     ranked = sorted(checkpoints, key=lambda known: (loss(metric, known.score), known.name))
     leaders = list({known.family: known for known in reversed(ranked)}.values())
     found = [_candidate(data, known.family, [known], Weighted([1.0]), known.predicted) for known in leaders]
-    if ensemble in ("Auto", "Weighted") and len(ranked) > 1:
-        found.append(_weighted(data, ranked[:MAX_SELECTABLE]))
+    if ensemble in ("Auto", "Weighted") and (mixed := _weighted(data, ranked[:MAX_SELECTABLE])):
+        found.append(mixed)
     if ensemble in ("Auto", "Stacking") and len(leaders) > 1:
         found.append(_stacked(data, leaders))
     return sorted(found, key=lambda known: (loss(metric, known.score), known.recipe.name))
 
 
-def _weighted(data: Data, models: Sequence[Checkpoint]) -> Candidate:
+def _weighted(data: Data, models: Sequence[Checkpoint]) -> Candidate | None:
+    """None where the best mixture is one model."""
     tested, target, groups = _tested(data)
     metric, seed = data.settled.problem.metric, data.settled.seed
     weights = select([known.predicted[tested] for known in models], target, groups, metric, seed)
+    if len(weights) == 1:
+        return None
     chosen = [models[index] for index in weights]
     combination = Weighted(list(weights.values()))
     return _candidate(data, "Weighted", chosen, combination, combination([known.predicted for known in chosen]))

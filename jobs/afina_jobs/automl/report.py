@@ -71,8 +71,8 @@ def write(report: Report, target: Array, predicted: Array, folder: Path) -> list
 def _page(report: Report, target: Array, predicted: Array) -> str:
     metric = report.problem.metric
     parts = [
-        f"<p>{_safe(report.problem.task)}, judged by {metric}. Chosen: <b>{_safe(report.chosen)}</b>, calibration"
-        f" {_safe(report.calibration)}, threshold {report.threshold:g}.</p>",
+        f"<p>{_safe(report.problem.task)}, judged by {metric}. Chosen: <b>{_safe(report.chosen)}</b>"
+        f"{_chances(report)}.</p>",
         "<h2>Leaderboard</h2>",
         _table(
             ("model", f"{metric}, cross-validated", "95 % interval", "fit s", "p95 ms", "bytes", ""),
@@ -92,6 +92,13 @@ def _page(report: Report, target: Array, predicted: Array) -> str:
         figures += _number_figures(target, predicted)
     parts += [figure.to_html(full_html=False, include_plotlyjs=False) for figure in figures]
     return _PAGE.format(title=_safe(report.title), script=get_plotlyjs(), body="".join(parts))
+
+
+def _chances(report: Report) -> str:
+    """How probabilities are made and used."""
+    if not report.problem.classes:
+        return ""
+    return f", calibration {_safe(report.calibration)}, threshold {report.threshold:g}"
 
 
 def _class_figures(report: Report, target: Array, predicted: Array) -> list[go.Figure]:
@@ -135,8 +142,8 @@ def _bars(title: str, values: Mapping[str, float]) -> go.Figure:
 
 def _row(line: Standing) -> tuple[str, ...]:
     interval = f"{line.interval[0]:.5g} to {line.interval[1]:.5g}" if line.interval else ""
-    numbers = (line.score, line.fit_seconds, line.p95_milliseconds, line.size_bytes)
-    score, seconds, p95, size = ("" if number is None else f"{number:.6g}" for number in numbers)
+    numbers = ((line.score, ".6g"), (line.fit_seconds, ".2f"), (line.p95_milliseconds, ".2f"), (line.size_bytes, ",d"))
+    score, seconds, p95, size = ("" if number is None else format(number, how) for number, how in numbers)
     return line.name, score, interval, seconds, p95, size, line.message
 
 
