@@ -88,7 +88,7 @@ def settle_data(
     suspects = {name: kind for name, kind in types.items() if name not in table.image_features}
     found = tuple(find_leaks(frame, suspects, target, problem, validation.time_column, spec.seed))
     _refuse(blocking(found, spec.features.allow_leaks))
-    copies = copies_of(frame[[*types, spec.target]])
+    copies = copies_of(frame[[*types]], frame[spec.target])
     splits = split(frame, target if problem.classes else None, validation, copies, spec.seed)
     settled = Settled(
         dataset=str(dataset),

@@ -44,6 +44,7 @@ async def _fit(slot: Slot, known: Checkpoint, folder: Path) -> str | None:
     outcome = await slot.evaluate(Proposal(known.number, params), _ignore)
     if isinstance(outcome, Succeeded):
         os.replace(unfinished, folder / known.name)
+        log.info("%s is fitted", known.name)
         return None
     log.warning("%s could not be fitted for good: %s", known.name, outcome.message)
     return f"{outcome.reason}: {outcome.message}" if isinstance(outcome, Failed) else outcome.message

@@ -21,6 +21,10 @@ from afina_api.automljob import ModelValidation
 from afina_api.reasons import AutoMLReason
 from afina_jobs.automl.problem import Array, CannotLearnError
 
+_BY_NATURE = 0.25
+_TARGET = "\0target"
+"""A name that no column has."""
+
 Fold = tuple[Array, Array]
 """Positions to train on and to test on."""
 
@@ -63,13 +67,18 @@ def split(frame: pd.DataFrame, codes: Array | None, validation: ModelValidation,
     return _at_random(codes, validation, copies, seed)
 
 
-def copies_of(frame: pd.DataFrame) -> Array:
+def copies_of(features: pd.DataFrame, target: pd.Series) -> Array:
     """A number for each row, the same for rows that are equal in all columns.
 
-    Where more than half of the rows are copies the data repeats by nature, and each row stands for itself.
+    Data of few values repeats by nature, and then each row stands for itself. It is told from copies by the target:
+    among rows of equal features it differs a good part as often as among any two rows, and that of copies never does.
     """
-    numbers = _numbered(pd.util.hash_pandas_object(frame, index=False))
-    return numbers if 2 * (numbers.max(initial=-1) + 1) >= len(frame) else np.arange(len(frame))
+    alike = _numbered(pd.util.hash_pandas_object(features, index=False))
+    numbers = _numbered(pd.util.hash_pandas_object(features.assign(**{_TARGET: target}), index=False))
+    varied, copied = numbers.max(initial=-1) - alike.max(initial=-1), len(features) - 1 - numbers.max(initial=-1)
+    chance = 1 - float((target.value_counts(normalize=True) ** 2).sum())
+    by_nature = varied > 0 and varied >= _BY_NATURE * chance * (varied + copied)
+    return np.arange(len(features)) if by_nature else numbers
 
 
 def _by_time(moments: pd.Series, validation: ModelValidation) -> Splits:

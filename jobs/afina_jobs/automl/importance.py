@@ -12,13 +12,18 @@ from afina_jobs.automl.models import lightgbm, xgboost
 from afina_jobs.automl.problem import Array
 
 _MAX_ROWS = 2000
+_LEAST_ROWS = 200
+_MAX_PREDICTIONS = 100_000
+"""So many rows are predicted in all, the fewer of each column the more columns there are."""
 _REPEATS = 3
 
 
 def permutation_importance(data: Data, predictor: Predictor) -> dict[str, float]:
     """How much worse the metric gets, the most important column first."""
     rng = np.random.default_rng(data.settled.seed)
-    rows = data.splits.holdout[:_MAX_ROWS]
+    share = _MAX_PREDICTIONS // len(predictor.pipeline.types)
+    rows = data.splits.holdout[: min(_MAX_ROWS, max(share, _LEAST_ROWS))]
+    repeats = min(max(1, share // len(rows)), _REPEATS)
     target = data.target[rows]
     groups = None if data.groups is None else data.groups[rows]
     columns = data.columns(rows)
@@ -31,7 +36,7 @@ def permutation_importance(data: Data, predictor: Predictor) -> dict[str, float]
     base = reached(columns)
     found = {}
     for name in predictor.pipeline.types:
-        shuffled = [reached({**columns, name: rng.permutation(columns[name])}) for _ in range(_REPEATS)]
+        shuffled = [reached({**columns, name: rng.permutation(columns[name])}) for _ in range(repeats)]
         found[name] = float(np.mean(shuffled)) - base
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 

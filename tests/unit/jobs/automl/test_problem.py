@@ -66,7 +66,7 @@ def test_every_row_is_tested_once_and_never_held_out() -> None:
 def test_copies_of_a_row_stay_on_one_side() -> None:
     frame = a_frame().drop(columns=["group", "time"])
     doubled = pd.concat([frame, frame.iloc[:60]], ignore_index=True)
-    splits = split(doubled, None, ModelValidation(folds=3), copies_of(doubled), seed=0)
+    splits = split(doubled, None, ModelValidation(folds=3), copies_of(doubled, doubled["x"] > 0), seed=0)
     values = doubled["x"].to_numpy()
     assert not set(values[splits.development]) & set(values[splits.holdout])
     for train, test in splits.folds:
@@ -74,7 +74,15 @@ def test_copies_of_a_row_stay_on_one_side() -> None:
 
 
 def test_data_that_repeats_by_nature_is_not_grouped() -> None:
-    assert copies_of(pd.DataFrame({"heads": [True, False] * 50})).tolist() == list(range(100))
+    coins = pd.DataFrame({"heads": [True, False] * 50})
+    guesses = pd.Series([True, True, False, False] * 25)
+    assert copies_of(coins, guesses).tolist() == list(range(100))
+
+
+def test_data_that_was_copied_whole_is_grouped() -> None:
+    throws, guesses = pd.DataFrame({"throw": range(100)}), pd.Series([True, True, False, False] * 25)
+    twice, again = (pd.concat([part, part], ignore_index=True) for part in (throws, guesses))
+    assert copies_of(twice, again).tolist() == 2 * copies_of(throws, guesses).tolist()
 
 
 def test_groups_stay_on_one_side() -> None:
