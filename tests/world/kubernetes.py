@@ -3,7 +3,7 @@
 Each step is a function of the world that does one thing, or nothing if there is nothing to do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from afina_operator.conditions import format_time, is_true
 from afina_operator.ownership import controller
@@ -16,6 +16,8 @@ from afina_operator.resources import (
     SERVICE_ACCOUNTS,
     VOLUME_CLAIMS,
     Json,
+    Ref,
+    Resource,
     dig,
     ref,
 )
@@ -42,10 +44,13 @@ def run_job_controller(world: ApiServer) -> None:
 
 
 def start_pods(world: ApiServer) -> None:
-    """The kubelet starts the pods that wait."""
+    """The kubelet starts the pods that wait, and for whom all is there that they mount."""
     for pod in world.of(PODS):
         if dig(pod, "status", "phase") == "Pending" and not dig(pod, "metadata", "deletionTimestamp"):
-            _set_pod(world, pod, "Running", {"running": {}})
+            if missing := _missing(world, pod, VOLUME_CLAIMS, (one["claimName"] for one in claims(pod))):
+                _leave_unplaced(world, pod, f'persistentvolumeclaim "{missing}" not found')
+            elif not _missing(world, pod, CONFIG_MAPS, _config_maps(pod)):
+                _set_pod(world, pod, "Running", {"running": {}})
 
 
 def fail_image(world: ApiServer) -> None:
@@ -72,6 +77,23 @@ def stop_pods(world: ApiServer) -> None:
                 world.remove(ref(pod), "kubelet")
 
 
+def evict(world: ApiServer) -> None:
+    """The running pods are told to leave their node."""
+    for pod in running(world):
+        _mark_deleted(world, pod)
+
+
+def crashes(world: ApiServer, job: Json) -> int:
+    """How many drivers of that Job have ended with code 1."""
+    path = ("status", "containerStatuses", 0, "state", "terminated", "exitCode")
+    return sum(dig(pod, *path) == 1 for pod in _own_pods(world, job))
+
+
+def claims(pod: Json) -> list[Json]:
+    """The volume claims that a pod mounts."""
+    return [one["persistentVolumeClaim"] for one in pod["spec"]["volumes"] if "persistentVolumeClaim" in one]
+
+
 def running(world: ApiServer) -> list[Json]:
     """The pods whose driver runs."""
     return [pod for pod in world.of(PODS) if dig(pod, "status", "phase") == "Running"]
@@ -83,7 +105,18 @@ def _is_garbage(world: ApiServer, obj: Json) -> bool:
 
 
 def _in_use(world: ApiServer, obj: Json) -> bool:
-    return ref(obj).resource is VOLUME_CLAIMS and bool(running(world))
+    name = obj["metadata"]["name"]
+    mounted = (one["claimName"] for pod in running(world) for one in claims(pod))
+    return ref(obj).resource is VOLUME_CLAIMS and name in mounted
+
+
+def _config_maps(pod: Json) -> list[str]:
+    return [one["configMap"]["name"] for one in pod["spec"]["volumes"] if "configMap" in one]
+
+
+def _missing(world: ApiServer, pod: Json, resource: Resource, names: Iterable[str]) -> str | None:
+    namespace = pod["metadata"]["namespace"]
+    return next((name for name in names if Ref(resource, namespace, name) not in world.objects), None)
 
 
 def _take_away(world: ApiServer, obj: Json) -> None:
@@ -168,11 +201,16 @@ def _start(world: ApiServer, job: Json) -> bool:
             "labels": job["spec"]["template"]["metadata"]["labels"],
             "ownerReferences": [{**owner, "controller": True}],
         },
-        "spec": {},
+        "spec": {"volumes": job["spec"]["template"]["spec"]["volumes"]},
         "status": {"phase": "Pending"},
     }
     world.make(pod, "job-controller")
     return True
+
+
+def _leave_unplaced(world: ApiServer, pod: Json, why: str) -> None:
+    scheduled = {"type": "PodScheduled", "status": "False", "message": why}
+    world.edit(ref(pod), lambda obj: {**obj, "status": {"phase": "Pending", "conditions": [scheduled]}}, "scheduler")
 
 
 def _set_pod(world: ApiServer, pod: Json, phase: str, state: Mapping[str, object]) -> None:

@@ -75,10 +75,11 @@ def copies_of(features: pd.DataFrame, target: pd.Series) -> Array:
     """
     alike = _numbered(pd.util.hash_pandas_object(features, index=False))
     numbers = _numbered(pd.util.hash_pandas_object(features.assign(**{_TARGET: target}), index=False))
-    varied, copied = numbers.max(initial=-1) - alike.max(initial=-1), len(features) - 1 - numbers.max(initial=-1)
+    rows, copies = (np.bincount(codes)[codes] for codes in (alike, numbers))
+    repeated = rows > 1
+    differs = float(np.mean((rows - copies)[repeated] / (rows - 1)[repeated])) if repeated.any() else 0.0
     chance = 1 - float((target.value_counts(normalize=True) ** 2).sum())
-    by_nature = varied > 0 and varied >= _BY_NATURE * chance * (varied + copied)
-    return np.arange(len(features)) if by_nature else numbers
+    return np.arange(len(features)) if differs > _BY_NATURE * chance else numbers
 
 
 def _by_time(moments: pd.Series, validation: ModelValidation) -> Splits:

@@ -23,9 +23,8 @@ from afina_operator.resources import JOBS, Json, bound
 from afina_operator.settings import Settings
 from afina_operator.tuningjob.objects import KIND
 from world.explore import BrokenError, explore
-from world.tuningjobs import BAD_ARGUMENTS, SPEC, model, operator, scene
-
-BAD_TRIAL = SPEC["trial"] | {"command": {"argv": BAD_ARGUMENTS}}
+from world.lives import model, scene
+from world.tuningjobs import TUNING_JOB, WRONG
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ CASES = {
     "its status is lost": Case(("lose the status",)),
     "its image does not exist": Case(("time passes", "delete"), {"image_missing": True}),
     "it is suspended while its image is missing": Case(("time passes", "suspend"), {"image_missing": True}),
-    "its spec is wrong and gets corrected": Case(("correct the spec",), {"trial": BAD_TRIAL}),
+    "its spec is wrong and gets corrected": Case(("correct the spec",), WRONG),
     "a child's name is taken": Case(("take the foreign object away",), {"foreign": True}),
     "its namespace is over its quota": Case(("raise the quota", "suspend"), {"over_quota": True}),
     "it deletes itself after its end": Case(("driver ends", "time passes"), {"ttlSecondsAfterFinished": 100}),
@@ -58,7 +57,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_every_way_ends_well(case: Case) -> None:
-    found = explore(scene(*case.actions, **case.given), model(operator()))
+    found = explore(scene(TUNING_JOB, *case.actions, **case.given), model(TUNING_JOB.operator()))
     assert found.worlds > 25
     assert found.steps > 500
 
@@ -254,4 +253,4 @@ BUGS = {
 def test_a_planted_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.plant(monkeypatch)
     with pytest.raises(BrokenError, match=bug.found_as):
-        explore(scene(*bug.case.actions, **bug.case.given), model(operator()))
+        explore(scene(TUNING_JOB, *bug.case.actions, **bug.case.given), model(TUNING_JOB.operator()))

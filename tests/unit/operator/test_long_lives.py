@@ -23,12 +23,15 @@ from afina_operator.plan import Plan
 from afina_operator.resources import TUNING_JOBS, dig
 from afina_operator.settings import Settings
 from afina_operator.tuningjob.objects import KIND
-from world import tuningjobs
 from world.apiserver import ApiServer, Change
 from world.engine import Engine
+from world.lives import scene
 from world.passes import Fault
-from world.tuningjobs import ACTIONS, TARGET, check_change, check_rest, check_world, nature, operator, scene
+from world.rules import check_change, check_rest, check_world
+from world.subjects import PAST_DEADLINE
+from world.tuningjobs import TARGET, TUNING_JOB
 
+ACTIONS, NATURE = TUNING_JOB.actions, scene(TUNING_JOB).nature()
 LONGEST = 300
 """Undisturbed steps that must be enough to come to rest."""
 SUSPENSION = ("suspend", "resume")
@@ -39,14 +42,14 @@ DRIVERS = ("driver reports", "driver crashes", "driver ends", "driver gives up")
 class LongLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.scene = scene()
+        self.scene = scene(TUNING_JOB)
         self.world: ApiServer = self.scene.world
-        self.control = operator()
+        self.control = TUNING_JOB.operator()
         self.engine = Engine(self.world, {TUNING_JOBS: self.control}, handlers.watches([KIND]))
         self.world.check = self._accepted
 
     def _accepted(self, world: ApiServer, change: Change) -> None:
-        check_change(world, change)
+        check_change(TUNING_JOB, world, change)
         self.engine.heard(change)
 
     @rule(name=st.sampled_from(SUSPENSION))
@@ -66,9 +69,9 @@ class LongLife(RuleBasedStateMachine):
     def a_driver_acts(self, name: str) -> None:
         ACTIONS[name](self.world)
 
-    @rule(name=st.sampled_from([*nature(image_missing=False)]))
+    @rule(name=st.sampled_from([*NATURE]))
     def the_cluster_acts(self, name: str) -> None:
-        nature(image_missing=False)[name](self.world)
+        NATURE[name](self.world)
 
     @rule(count=st.integers(1, 5))
     def events_arrive(self, count: int) -> None:
@@ -103,7 +106,7 @@ class LongLife(RuleBasedStateMachine):
 
     @invariant()
     def all_is_as_it_must_be(self) -> None:
-        check_world(self.world)
+        check_world(TUNING_JOB, self.world)
 
     def teardown(self) -> None:
         quiet = 0
@@ -112,7 +115,7 @@ class LongLife(RuleBasedStateMachine):
             self._undisturbed()
             # Lost events come to light with the second audit at the latest.
             quiet = quiet + 1 if before == self.world.digests else 0
-            if quiet > 2 * tuningjobs.PAST_DEADLINE / 5:
+            if quiet > 2 * PAST_DEADLINE / 5:
                 check_rest(self.control, self.scene)
                 return
         raise AssertionError(f"it does not come to rest: {self.world.objects.get(TARGET)}")
@@ -121,7 +124,7 @@ class LongLife(RuleBasedStateMachine):
         while self.engine.events:
             self.engine.deliver()
         self.engine.work()
-        for step in nature(image_missing=False).values():
+        for step in NATURE.values():
             step(self.world)
         ACTIONS["driver ends"](self.world)
         if not self.engine.events:

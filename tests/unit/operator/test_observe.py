@@ -10,7 +10,8 @@ from afina_operator.tuningjob.objects import KIND
 from world import kubernetes
 from world.apiserver import ApiServer
 from world.passes import run_now, run_pass
-from world.tuningjobs import NAMESPACE, SPEC, TARGET, operator, tuning_job
+from world.subjects import NAMESPACE
+from world.tuningjobs import SPEC, TARGET, TUNING_JOB
 
 CODE = Ref(CONFIG_MAPS, NAMESPACE, "my-code")
 
@@ -28,8 +29,8 @@ class Asked(ApiServer):
 def started(source: object) -> Asked:
     """A world with a TuningJob whose pod waits, and that has this source."""
     world = Asked()
-    world.make(tuning_job(), "user")
-    run_pass(operator(), world, TARGET)
+    world.make(TUNING_JOB.applied(), "user")
+    run_pass(TUNING_JOB.operator(), world, TARGET)
     kubernetes.run_job_controller(world)
     world.edit(TARGET, lambda job: {**job, "spec": SPEC | {"trial": SPEC["trial"] | {"source": source}}}, "user")
     return world
