@@ -1,0 +1,102 @@
+"""An AutoMLJob in the simulated world, and its Dataset, of which only the outside counts."""
+
+from afina_api.automljob import AutoMLJobStatus
+from afina_api.reasons import AutoMLReason
+from afina_operator.automljob.objects import KIND
+from afina_operator.conditions import condition
+from afina_operator.resources import AUTOML_JOBS, DATASETS, VOLUME_CLAIMS, Json, Ref, dig
+from afina_operator.settings import Images
+from world.apiserver import ApiServer
+from world.subjects import NAME, NAMESPACE, State, Subject, before_start, edit_spec, made
+
+TARGET = Ref(AUTOML_JOBS, NAMESPACE, NAME)
+DATASET = Ref(DATASETS, NAMESPACE, "houses")
+CLAIM = Ref(VOLUME_CLAIMS, NAMESPACE, "ds-houses")
+
+
+def _make(world: ApiServer) -> None:
+    if DATASET not in world.objects:
+        world.make(made(DATASET, spec={}), "user")
+        _make_claim(world)
+
+
+def _make_claim(world: ApiServer) -> None:
+    if CLAIM not in world.objects:
+        claim = made(CLAIM, spec={})
+        uid = world.objects[DATASET]["metadata"]["uid"]
+        owner = {"apiVersion": DATASETS.api_version, "kind": DATASETS.kind, "name": DATASET.name, "uid": uid}
+        claim["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
+        world.make(claim, "operator of Datasets")
+
+
+def _judge(world: ApiServer, verdict: str, reason: str, message: str) -> None:
+    """The Dataset has come to its end, which is its only one."""
+    dataset = world.objects.get(DATASET)
+    if dataset and not condition(dataset, "Ready"):
+        _make_claim(world)
+        entry = {"type": "Ready", "status": verdict, "reason": reason, "message": message}
+        world.write_status(made(DATASET, status={"conditions": [entry]}), "operator of Datasets")
+
+
+def _accept(world: ApiServer) -> None:
+    _judge(world, "True", "Accepted", "442 rows")
+
+
+def _refuse(world: ApiServer) -> None:
+    _judge(world, "False", "ValidationFailed", "price: min 0")
+
+
+def _delete(world: ApiServer) -> None:
+    if DATASET in world.objects:
+        world.remove(DATASET, "user")
+
+
+def _be_ready(world: ApiServer) -> None:
+    _make(world)
+    _accept(world)
+
+
+def _may_start(world: ApiServer) -> bool:
+    """One that was there and is gone may have been deleted since the operator looked."""
+    dataset = world.objects.get(DATASET)
+    return condition(dataset, "Ready").get("status") == "True" if dataset else DATASET in world.made
+
+
+def _waits(world: ApiServer, obj: Json, job: Json | None) -> State | None:
+    dataset = world.objects.get(DATASET)
+    ready = condition(dataset, "Ready").get("status", "Unknown")
+    if job is not None:
+        reason = AutoMLReason.RESTARTING if _has_run(obj, job) else AutoMLReason.PENDING
+        return None if CLAIM in world.objects else State("Unknown", reason, '"ds-houses" not found')
+    if dig(obj, "status", "completionTime") or ready == "False":
+        return State("False", AutoMLReason.DATASET_NOT_READY, "Dataset 'houses' is not Ready: ValidationFailed: price")
+    if dataset is None:
+        return State("Unknown", AutoMLReason.PENDING, "There is no Dataset 'houses': create it.")
+    return None if ready == "True" else State("Unknown", AutoMLReason.PENDING, "Dataset 'houses' is not Ready yet")
+
+
+def _has_run(obj: Json, job: Json) -> bool:
+    return "summary" in obj["status"] or bool(dig(job, "status", "failed"))
+
+
+AUTOML_JOB = Subject(
+    kind=KIND,
+    status=AutoMLJobStatus,
+    spec={"datasetRef": {"name": DATASET.name}, "target": "price"},
+    good_end=State("True", AutoMLReason.MODEL_READY, "LightGBM: RMSE 0.5 cross-validated"),
+    bad_end=State("False", AutoMLReason.LEAKAGE_FOUND, "price_eur tells the target"),
+    report={"summary": {"best": "Linear RMSE 0.6", "models": "1"}},
+    image=lambda spec: str(spec.get("image", Images.runtime)),
+    wrong={"models": ["MLP"]},
+    own_actions={
+        "change image": before_start(TARGET, lambda world: edit_spec(world, TARGET, image="lab/learn:2")),
+        "make the Dataset": _make,
+        "accept the Dataset": _accept,
+        "refuse the Dataset": _refuse,
+        "delete the Dataset": _delete,
+    },
+    surroundings=_be_ready,
+    reads=(CLAIM,),
+    may_start=_may_start,
+    waits=_waits,
+)
