@@ -62,21 +62,35 @@ def _may_start(world: ApiServer) -> bool:
     return condition(dataset, "Ready").get("status") == "True" if dataset else DATASET in world.made
 
 
+_REFUSED = State("False", AutoMLReason.DATASET_NOT_READY, "Dataset 'houses' is not Ready: ValidationFailed: price")
+_GONE = State("False", AutoMLReason.POD_CANNOT_START, "spec.datasetRef.name: there is no Dataset 'houses': create it.")
+
+
 def _waits(world: ApiServer, obj: Json, job: Json | None) -> State | None:
+    if dig(obj, "status", "completionTime"):
+        # Which of them it was depends on when the operator looked; another Dataset may be there by now.
+        return _GONE if condition(obj, "Succeeded")["reason"] == _GONE.reason else _REFUSED
+    return _waits_without(world) if job is None else _waits_with(world, obj, job)
+
+
+def _waits_without(world: ApiServer) -> State | None:
+    """There is no Job yet."""
     dataset = world.objects.get(DATASET)
-    ready = condition(dataset, "Ready").get("status", "Unknown")
-    if job is not None:
-        reason = AutoMLReason.RESTARTING if _has_run(obj, job) else AutoMLReason.PENDING
-        return None if CLAIM in world.objects else State("Unknown", reason, '"ds-houses" not found')
-    if dig(obj, "status", "completionTime") or ready == "False":
-        return State("False", AutoMLReason.DATASET_NOT_READY, "Dataset 'houses' is not Ready: ValidationFailed: price")
     if dataset is None:
         return State("Unknown", AutoMLReason.PENDING, "There is no Dataset 'houses': create it.")
-    return None if ready == "True" else State("Unknown", AutoMLReason.PENDING, "Dataset 'houses' is not Ready yet")
+    ready = condition(dataset, "Ready").get("status")
+    if ready == "False":
+        return _REFUSED
+    return None if ready else State("Unknown", AutoMLReason.PENDING, "Dataset 'houses' is not Ready yet")
 
 
-def _has_run(obj: Json, job: Json) -> bool:
-    return "summary" in obj["status"] or bool(dig(job, "status", "failed"))
+def _waits_with(world: ApiServer, obj: Json, job: Json) -> State | None:
+    """There is a Job. Who has learned for a while may go on when the Dataset is there again."""
+    has_run = "summary" in obj["status"] or dig(job, "status", "failed")
+    if DATASET not in world.objects:
+        return State("Unknown", AutoMLReason.RESTARTING, _GONE.words) if has_run else _GONE
+    reason = AutoMLReason.RESTARTING if has_run else AutoMLReason.PENDING
+    return None if CLAIM in world.objects else State("Unknown", reason, '"ds-houses" not found')
 
 
 AUTOML_JOB = Subject(

@@ -40,8 +40,12 @@ def _image(job: AutoMLJob, settings: Settings) -> str:
     return torch_image(settings, "spec.models: MLP", "set spec.image, or leave MLP out")
 
 
+def _mounted(job: Json) -> list[tuple[str, Ref]]:
+    return named(job, DATASETS, "datasetRef", "name")
+
+
 def _dataset(job: Json) -> Ref | None:
-    return next((target for _, target in named(job, DATASETS, "datasetRef", "name")), None)
+    return next((target for _, target in _mounted(job)), None)
 
 
 KIND = Kind(
@@ -73,5 +77,7 @@ KIND = Kind(
         image="Correct spec.image, or push the image.",
         deadline="twice spec.budget",
     ),
+    # It may be deleted between the making of the Job and that of its pod.
+    mounted=_mounted,
     requires=Requirement(_dataset, AutoMLReason.DATASET_NOT_READY),
 )
