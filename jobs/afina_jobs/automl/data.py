@@ -74,6 +74,7 @@ def settle_data(
         CannotLearnError: there is nothing to learn from, or a column leaks.
     """
     table = read_table(dataset)
+    _require_same_data(table, folder)
     require_columns(table, spec)
     frame = _usable(table.frame, spec)
     if frame.empty:
@@ -103,6 +104,16 @@ def settle_data(
     )
     _write(settled, splits, folder)
     return _data(settled, frame, target, splits), table, found
+
+
+def _require_same_data(table: Table, folder: Path) -> None:
+    """Models that were judged on other rows cannot be compared, nor mixed."""
+    if not (folder / _SETTLED).exists():
+        return
+    before = json.loads((folder / _SETTLED).read_text())["digest"]
+    if before != table.digest:
+        message = f"the job was begun with the data {before}, and the Dataset holds {table.digest}: make a new job"
+        raise CannotLearnError(AutoMLReason.DATASET_UNREADABLE, message)
 
 
 def load_data(folder: Path) -> Data:

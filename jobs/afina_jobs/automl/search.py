@@ -37,9 +37,11 @@ log = logging.getLogger(__name__)
 ENTRYPOINT = "afina_jobs.automl.trial:objective"
 _TICK_SECONDS = 0.5
 _RECORD_SECONDS = 10.0
-_LONGEST_SHARE = 0.5
+_LONGEST_SHARE = 0.25
 """Of the budget, that one model may take."""
-_LEAST_SECONDS = 30
+_LEAST_SECONDS = 10
+_UNTRIED_SHARE = 0.5
+"""Of the budget: after it no family is begun with that has not been tried."""
 
 
 @dataclass(frozen=True)
@@ -189,25 +191,25 @@ class Search:
     async def _begin(self) -> tuple[str, Proposal] | None:
         standings = await self.standings()
         resuming = any(standing.orphaned for standing in standings)
-        if not resuming and (sum(s.begun for s in standings) >= self._limits.models or self._is_late(standings)):
+        if not resuming and (sum(s.begun for s in standings) >= self._limits.models or self._has_used(1, standings)):
             return None
-        family = next_family(standings)
+        family = next_family(standings, late=self._has_used(_UNTRIED_SHARE, standings))
         proposal = await self._thread(self._ledgers[family].begin_trial, math.inf) if family else None
         if family is None or proposal is None:
             return None
         self._mine.add((family, proposal.number))
         return family, proposal
 
-    def _is_late(self, standings: Sequence[Standing]) -> bool:
-        """Whether the time is over. Without any model the search goes on: there would be nothing to show for it."""
-        return self._seconds() >= self._limits.seconds and any(s.best_loss is not None for s in standings)
+    def _has_used(self, share: float, standings: Sequence[Standing]) -> bool:
+        """Whether so much of the time is over. Without any model it never is: there would be nothing to show for it."""
+        return self._seconds() >= share * self._limits.seconds and any(s.best_loss is not None for s in standings)
 
     async def _on_report(self, family: str, number: int, report: Report) -> bool:
         return await self._thread(self._ledgers[family].report, number, report)
 
     async def _watch_clock(self) -> None:
         recorded = time.monotonic()
-        while not self._is_late(await self.standings()):
+        while not self._has_used(1, await self.standings()):
             await asyncio.sleep(_TICK_SECONDS)
             if time.monotonic() - recorded >= _RECORD_SECONDS:
                 await self._record_time()

@@ -23,17 +23,18 @@ class Standing:
     """Of its best model; less is better."""
 
 
-def next_family(standings: Sequence[Standing]) -> str | None:
+def next_family(standings: Sequence[Standing], *, late: bool = False) -> str | None:
     """First what a dead driver left, then every family's default, then by promise.
 
     The family of rank r gets models in proportion to (1 + r) ** -1.5: the leader most, and none is forgotten.
-    The clock has no say, so that the same seed tries the same models.
+    The clock has no say, so that the same seed tries the same models; but when it is late, what is left of the time
+    goes to families that have shown something.
     """
     for standing in standings:
         if standing.orphaned:
             return standing.family
     for standing in standings:
-        if not standing.begun:
+        if not standing.begun and not late:
             return standing.family
     ranked = sorted((s for s in standings if s.best_loss is not None), key=lambda s: s.best_loss or 0.0)
     unproven = [s for s in standings if s.best_loss is None and s.failed == s.begun < MAX_FAILURES]

@@ -1,13 +1,17 @@
 """The task, the metric and the folds follow from the data."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from afina_api.automljob import ModelValidation
+from afina_jobs.automl.data import settle_data
 from afina_jobs.automl.folds import copies_of, split
 from afina_jobs.automl.metrics import score
 from afina_jobs.automl.problem import CannotLearnError, Problem, encode, settle
+from support.datasets import a_dataset, an_automl_job
 
 WORDS = pd.Series(["no", "yes"] * 30, name="y")
 HALVES = WORDS.map({"no": 0.5, "yes": 1.5})
@@ -115,3 +119,14 @@ def test_metrics_against_values_worked_out_by_hand() -> None:
     assert score("Accuracy", truth, chances, threshold=0.6) == pytest.approx(2 / 3)
     assert score("Accuracy", truth, chances, threshold=0.2) == pytest.approx(2 / 3)
     assert score("NDCG", np.array([0.0, 1.0]), np.array([2.0, 1.0])) == pytest.approx(1 / np.log2(3))
+
+
+def test_a_job_does_not_go_on_with_other_data(tmp_path: Path) -> None:
+    spec = an_automl_job().spec
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=100), "target": [0, 1] * 50})
+    dataset = a_dataset(tmp_path / "dataset", frame)
+    for _ in range(2):
+        settle_data(spec, dataset, tmp_path / "settled", 1)
+    a_dataset(dataset, frame.assign(x=2 * frame["x"]), digest="sha256:1")
+    with pytest.raises(CannotLearnError, match=r"begun with the data sha256:\w+, and the Dataset holds sha256:\w+"):
+        settle_data(spec, dataset, tmp_path / "settled", 1)

@@ -30,13 +30,14 @@ TURNS = {
     ),
     "a failed default gets a second chance": ([Standing("a", begun=1, failed=1)], "a"),
     "and no third": ([Standing("a", begun=2, failed=2)], None),
+    "late, a family that was not tried is left": ([Standing("a"), Standing("b", begun=9, best_loss=1)], "b", True),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", TURNS.values(), ids=TURNS.keys())
-def test_whose_turn_it_is(case: tuple[list[Standing], str | None]) -> None:
-    standings, expected = case
-    assert next_family(standings) == expected
+def test_whose_turn_it_is(case: tuple[list[Standing], str | None, *tuple[bool, ...]]) -> None:
+    standings, expected, *late = case
+    assert next_family(standings, late=any(late)) == expected
 
 
 def a_place(folder: Path) -> Place:
