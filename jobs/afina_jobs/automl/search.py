@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 ENTRYPOINT = "afina_jobs.automl.trial:objective"
 _TICK_SECONDS = 0.5
 _RECORD_SECONDS = 10.0
-_LONGEST_SHARE = 0.25
+_LONGEST_SHARE, _LONGEST_WORDS = 0.25, "a quarter of spec.budget"
 """Of the budget, that one model may take."""
 _LEAST_SECONDS = 10
 _UNTRIED_SHARE = 0.5
@@ -55,7 +55,7 @@ class Limits:
 
 def make_slot(metric: str, env: Mapping[str, str], folder: Path, settled: Path, timeout_seconds: int | None) -> Slot:
     """A slot that judges or exports models of the data that was settled in a folder."""
-    around = Surroundings(metric, env, folder, None, timeout_seconds)
+    around = Surroundings(metric, env, folder, None, timeout_seconds, _LONGEST_WORDS)
     return PythonSlot(ENTRYPOINT, {"folder": str(settled)}, around)
 
 

@@ -37,6 +37,6 @@ def next_family(standings: Sequence[Standing], *, late: bool = False) -> str | N
         if not standing.begun and not late:
             return standing.family
     ranked = sorted((s for s in standings if s.best_loss is not None), key=lambda s: s.best_loss or 0.0)
-    unproven = [s for s in standings if s.best_loss is None and s.failed == s.begun < MAX_FAILURES]
+    unproven = [s for s in standings if s.best_loss is None and s.failed == s.begun < MAX_FAILURES and not late]
     candidates = [(s.begun * (1 + rank) ** _EAGERNESS, rank, s.family) for rank, s in enumerate((*ranked, *unproven))]
     return min(candidates)[2] if candidates else None

@@ -50,6 +50,8 @@ class Surroundings:
     """Folder of the files that a trial needs."""
     timeout_seconds: int | None
     """How long one trial may take."""
+    timeout_field: str = "trial.timeoutSeconds"
+    """Who says so."""
 
     def fill_folder(self) -> None:
         """Make the working directory, with a copy of the source files as they were given.

@@ -66,7 +66,7 @@ class CommandSlot:
             run.reports.put_nowait(None)
             await listener
         except TimeoutError:
-            return timeout(self._around.timeout_seconds or 0, run.output.last_line)
+            return timeout(self._around.timeout_seconds or 0, self._around.timeout_field, run.output.last_line)
         finally:
             listener.cancel()
             await process.stop()

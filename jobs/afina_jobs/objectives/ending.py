@@ -32,9 +32,9 @@ def failure(code: int, last_line: str, *, out_of_memory: bool) -> Failed:
     return Failed(TrialReason.EXIT_CODE, text(_with_line(f"exit code {code}{hint}", last_line)))
 
 
-def timeout(seconds: int, last_line: str) -> Failed:
+def timeout(seconds: int, field: str, last_line: str) -> Failed:
     """The failure of a trial that took too long."""
-    return Failed(TrialReason.TIMEOUT, text(_with_line(f"stopped after {seconds} s (trial.timeoutSeconds)", last_line)))
+    return Failed(TrialReason.TIMEOUT, text(_with_line(f"stopped after {seconds} s ({field})", last_line)))
 
 
 def _with_line(message: str, last_line: str) -> str:

@@ -62,7 +62,7 @@ class PythonSlot:
         except InvalidObjectiveError as error:
             outcome = Failed(TrialReason.CANNOT_START, text(str(error)))
         except TimeoutError:
-            outcome = timeout(self._around.timeout_seconds or 0, worker.output.last_line)
+            outcome = timeout(self._around.timeout_seconds or 0, self._around.timeout_field, worker.output.last_line)
         finally:
             if not isinstance(outcome, Succeeded):
                 await self.close()
