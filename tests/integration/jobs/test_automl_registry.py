@@ -30,6 +30,7 @@ from afina_jobs.automl.learn import Place, Progress, learn
 from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.automl.registry import Product, Registry, load_version
 from support.datasets import DIGEST, a_dataset, an_automl_job
+from support.postgresql import postgresql_server
 from support.s3 import KEYS, S3Server
 from support.servers import MlflowServer
 
@@ -54,14 +55,21 @@ class Learned:
 
 
 @pytest.fixture(scope="module")
+def mlflow_database() -> Iterator[str]:
+    """MLflow and Optuna cannot share one: each keeps its schema's version in a table of the same name."""
+    with postgresql_server() as place:
+        yield f"postgresql+psycopg://{place}"
+
+
+@pytest.fixture(scope="module")
 def server(
-    mlflow_python: Path, postgresql: str, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
+    mlflow_python: Path, mlflow_database: str, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MlflowServer]:
     s3_server.client().create_bucket(Bucket=BUCKET)
     found = MlflowServer(
         mlflow_python,
         tmp_path_factory.mktemp("mlflow-on-s3"),
-        store=postgresql,
+        store=mlflow_database,
         artifacts=f"s3://{BUCKET}/runs",
         env=KEYS | {"MLFLOW_S3_ENDPOINT_URL": s3_server.url},
     )
