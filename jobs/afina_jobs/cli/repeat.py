@@ -35,8 +35,7 @@ def repeat(manifest: Path, dataset: Path | None, output: Path | None) -> int:
         output: where the second model is kept, if anywhere.
     """
     first = _read(manifest)
-    spec = AutoMLJobSpec.model_validate(first["spec"])
-    folder = dataset or manifest.resolve().parent.parent / f"dataset.{spec.dataset_ref.name}"
+    folder = dataset or manifest.resolve().parent.parent / f"dataset.{first['spec']['datasetRef']['name']}"
     if not folder.is_dir():
         raise click.UsageError(f"there is no {folder}: say with --dataset where the Dataset is")
     console = Console(highlight=False, soft_wrap=True)
