@@ -72,12 +72,8 @@ def web(node_address: str) -> Iterator[WebServer]:
 @pytest.fixture(scope="session")
 def s3_server(node_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server on this machine, for MLflow and for the buckets of tests."""
-    server = S3Server(tmp_path_factory.mktemp("s3"), node_address)
-    try:
-        server.start()
+    with S3Server(tmp_path_factory.mktemp("s3"), node_address).serving() as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from botocore.client import Config
@@ -33,6 +35,15 @@ class S3Server:
     def url(self) -> str:
         """Where it answers."""
         return f"http://{self.host}"
+
+    @contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Answer for as long as the block lasts."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.kill()
 
     def start(self) -> None:
         """Start it, with the objects that it had."""

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,9 +55,13 @@ def mlflow_server(mlflow_python: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server that other tests use too: leave it running, and keep to buckets of your own."""
-    server = S3Server(tmp_path_factory.mktemp("s3"))
-    try:
-        server.start()
+    with S3Server(tmp_path_factory.mktemp("s3")).serving() as server:
         yield server
-    finally:
-        server.kill()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, boto's own too; nobody waits for them."""
+    found: list[float] = []
+    monkeypatch.setattr(time, "sleep", found.append)
+    return found

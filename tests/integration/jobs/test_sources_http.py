@@ -3,7 +3,6 @@
 import gzip
 import itertools
 import socket
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -28,14 +27,6 @@ Read = Callable[..., Outcome]
 def web() -> Iterator[WebServer]:
     with WebServer().serving() as server:
         yield server
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between tries; nobody waits for them."""
-    found: list[float] = []
-    monkeypatch.setattr(time, "sleep", found.append)
-    return found
 
 
 @pytest.fixture

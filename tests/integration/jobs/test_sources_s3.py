@@ -5,7 +5,6 @@ import io
 import itertools
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,14 +53,6 @@ def bucket(s3_server: S3Server) -> Path:
     (folder / "photos" / "labels.csv").write_text("file,label\n" + labels)
     (folder / "photos-of-others.csv").write_text("file,label\n")
     return folder
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between tries, boto's own too; nobody waits for them."""
-    found: list[float] = []
-    monkeypatch.setattr(time, "sleep", found.append)
-    return found
 
 
 @pytest.fixture
