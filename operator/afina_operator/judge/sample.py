@@ -1,0 +1,59 @@
+"""What is counted at a revision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+LATENCY_RATIO = 1.1
+LATENCY_BOUNDS = tuple(0.0005 * LATENCY_RATIO**i for i in range(124))
+"""Seconds, from 0.5 ms to 62 s: the upper bounds of the buckets of every latency histogram. As they are geometric,
+"so many times a bound" is again a bound."""
+
+
+class Sample(BaseModel):
+    """Counts of one revision, in one look or in many.
+
+    Raises:
+        ValueError: on construction from anything but counts; NaN is none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    requests: Count = 0
+    errors: Count = 0
+    """Failed requests."""
+    latencies: tuple[Count, ...] = ()
+    """Requests up to the first of LATENCY_BOUNDS, up to the second..., above the last. Empty: not measured."""
+    predictions: Mapping[str, Count] = Field(default_factory=dict)
+    """Predictions by bin: a class, or a range of numbers. Empty: not counted."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Sample":
+        if self.errors > self.requests:
+            raise ValueError(f"{self.errors} errors of {self.requests} requests")
+        if len(self.latencies) not in (0, len(LATENCY_BOUNDS) + 1):
+            raise ValueError(f"{len(self.latencies)} latency buckets: {len(LATENCY_BOUNDS) + 1} are wanted")
+        return self
+
+    def __add__(self, other: "Sample") -> "Sample":
+        names = sorted({*self.predictions, *other.predictions})
+        # Sums of counts are counts; to check them again would only cost time.
+        return Sample.model_construct(
+            requests=self.requests + other.requests,
+            errors=self.errors + other.errors,
+            latencies=tuple(a + b for a, b in zip_longest(self.latencies, other.latencies, fillvalue=0)),
+            predictions={name: self.predictions.get(name, 0) + other.predictions.get(name, 0) for name in names},
+        )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two sides."""
+
+    canary: Sample
+    stable: Sample
