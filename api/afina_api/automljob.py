@@ -21,6 +21,9 @@ Task = Literal["Auto", "Classification", "Regression", "Ranking"]
 Metric = Literal["Auto", "LogLoss", "AUC", "Accuracy", "F1", "RMSE", "MAE", "R2", "MAPE", "NDCG"]
 Family = Literal["Linear", "RandomForest", "ExtraTrees", "XGBoost", "LightGBM", "MLP"]
 
+DIGEST_TAG = "afina.digest"
+"""Tag of a registered model's version, with the hash of its files."""
+
 TASK_METRICS: dict[str, tuple[str, ...]] = {
     "Classification": ("LogLoss", "AUC", "Accuracy", "F1"),
     "Regression": ("RMSE", "MAE", "R2", "MAPE"),

@@ -16,6 +16,7 @@ from afina_api import GROUP, VERSION
 from afina_api.automljob import AutoMLJob
 from afina_api.base import Model
 from afina_api.dataset import Dataset
+from afina_api.modeldeployment import ModelDeployment
 from afina_api.tuningjob import TuningJob
 
 Schema = dict[str, Any]
@@ -43,6 +44,8 @@ class Kind:
     plural: str
     short: str
     columns: tuple[Column, ...]
+    has_scale: bool = False
+    """Whether its replicas can be set through the scale subresource."""
 
     @property
     def name(self) -> str:
@@ -99,7 +102,32 @@ KINDS = (
             Column("Message", '.status.conditions[?(@.type=="Succeeded")].message', "string", 1),
         ),
     ),
+    Kind(
+        ModelDeployment,
+        "modeldeployments",
+        "mldep",
+        (
+            Column("Stable", ".status.summary.stable"),
+            Column("Canary", ".status.summary.canary"),
+            Column("Weight", ".status.weight", "integer"),
+            Column("Step", ".status.summary.step"),
+            Column("Verdict", ".status.rollout.verdict"),
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+            _AGE,
+            Column("Replicas", ".status.replicas", "integer", 1),
+            Column("Progress", '.status.conditions[?(@.type=="Progressing")].reason', "string", 1),
+            Column("Address", ".status.address", "string", 1),
+            Column("Message", '.status.conditions[?(@.type=="Ready")].message', "string", 1),
+        ),
+        has_scale=True,
+    ),
 )
+
+_SCALE = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
 
 
 def crd(kind: Kind) -> Schema:
@@ -130,7 +158,7 @@ def crd(kind: Kind) -> Schema:
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    "subresources": {"status": {}, **({"scale": _SCALE} if kind.has_scale else {})},
                     "additionalPrinterColumns": [column.as_json() for column in kind.columns],
                     "schema": {"openAPIV3Schema": schema},
                 }

@@ -129,3 +129,40 @@ class AutoMLReason(Documented):
     POD_CANNOT_START = "PodCannotStart", "False: the pod cannot be created or configured."
     DRIVER_FAILED = "DriverFailed", "False: the driver's pod failed again and again."
     DEADLINE_EXCEEDED = "DeadlineExceeded", "False: the job did not end within its budget and a grace period."
+
+
+class ServingReason(Documented):
+    """Why the conditions of a ModelDeployment are what they are."""
+
+    SERVING = "Serving", "Ready is True: the stable revision answers, and the Gateway has taken the route."
+    STARTING = "Starting", "Ready is False or Unknown: the first revision is not ready yet; the message says what for."
+    NOT_READY = "NotReady", "Ready is False: no pod of the stable revision is ready."
+    GATEWAY_MISSING = "GatewayMissing", "Ready is False: there is no such Gateway in the namespace."
+    ROUTE_NOT_ACCEPTED = (
+        "RouteNotAccepted",
+        "Ready is False: the Gateway has not taken the route; the message tells why.",
+    )
+    MODEL_UNAVAILABLE = "ModelUnavailable", "The registry does not say what to serve; what is served goes on."
+    INVALID_SPEC = "InvalidSpec", "The spec says something that the schema cannot check; what is served goes on."
+
+    STABLE = "Stable", "Progressing is False: there is nothing to roll out."
+    CANARY_STARTING = "CanaryStarting", "Progressing is True: the canary's pods are not ready yet."
+    IN_STEP = "InStep", "Progressing is True: the rollout is at the step that the message names."
+    PAUSED = "Paused", "Progressing is False: somebody said pause; `afina resume` goes on."
+    GATE_CLOSED = "GateClosed", "Progressing is False: the step is a gate; `afina approve` opens it."
+    ROLLED_BACK = "RolledBack", "Progressing is False: the wanted revision was rolled back; the condition tells why."
+
+    TOO_FEW_SAMPLES = "TooFewSamples", "Inconclusive is True: a side has answered too few requests to judge."
+    UNDECIDED = "Undecided", "Inconclusive is True: the evidence suffices neither to pass the canary nor to fail it."
+    NO_METRICS = "NoMetrics", "Inconclusive is True: the servers' metrics could not be read."
+    DECIDED = "Decided", "Inconclusive is False: there is nothing to decide, or it is decided."
+
+    JUDGE_FAILED = "JudgeFailed", "RolledBack is True: the canary is worse than the margins allow."
+    CRASH_LOOP = "CrashLoop", "RolledBack is True: the canary's servers do not stay."
+    CANARY_NOT_READY = "CanaryNotReady", "RolledBack is True: the canary had traffic and none of its pods was ready."
+    PROGRESS_DEADLINE_EXCEEDED = (
+        "ProgressDeadlineExceeded",
+        "RolledBack is True: the canary was not ready in `rollout.progressDeadlineSeconds`.",
+    )
+    ABORTED = "Aborted", "RolledBack is True: somebody said abort."
+    NOTHING_REJECTED = "NothingRejected", "RolledBack is False: the wanted revision was not rolled back."

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from afina_api import API_VERSION
 from afina_api.crd import KINDS, Kind, Schema, structural
-from afina_api.reasons import AutoMLReason, DatasetReason, Documented, Reason, RejectReason, TrialReason
+from afina_api.reasons import AutoMLReason, DatasetReason, Documented, Reason, RejectReason, ServingReason, TrialReason
 
 _REASONS: dict[str, dict[str, type[Documented]]] = {
     "TuningJob": {"Reasons of the `Succeeded` condition": Reason, "Reasons of a failed trial": TrialReason},
     "Dataset": {"Reasons of the `Ready` condition": DatasetReason, "Reasons of a rejected row or image": RejectReason},
     "AutoMLJob": {"Reasons of the `Succeeded` condition": AutoMLReason},
+    "ModelDeployment": {"Reasons of the conditions": ServingReason},
 }
 
 _BOUNDS = {

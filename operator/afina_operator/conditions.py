@@ -12,6 +12,7 @@ MESSAGE_LIMIT = 4096
 _EVENT_MESSAGE_LIMIT = 1024
 
 Status = Literal["True", "False", "Unknown"]
+EventType = Literal["Normal", "Warning"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def generation(obj: Json) -> int:
     return int(dig(obj, "metadata", "generation") or 0)
 
 
-def event(obj: Json, kind: Literal["Normal", "Warning"], reason: str, message: str, now: datetime) -> Json:
+def event(obj: Json, kind: EventType, reason: str, message: str, now: datetime) -> Json:
     """An Event about the object. Its name follows from what it says, so saying it again makes no second one."""
     metadata = obj["metadata"]
     said = f"{metadata['uid']}/{generation(obj)}/{reason}/{message}"

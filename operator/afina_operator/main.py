@@ -19,6 +19,9 @@ from afina_operator.driver.handlers import controller
 from afina_operator.driver.handlers import watches as watches_of
 from afina_operator.errors import ClusterError, NotFoundError
 from afina_operator.lease import Lease, LeaseLostError
+from afina_operator.modeldeployment import handlers as modeldeployment
+from afina_operator.modeldeployment.observe import Observer
+from afina_operator.registry import MlflowRegistry
 from afina_operator.resources import Ref
 from afina_operator.settings import Settings
 from afina_operator.tuningjob.objects import KIND as TUNING_JOB
@@ -67,9 +70,11 @@ class Operator:
 
     async def _run(self, cluster: HttpCluster, lease: Lease) -> int:
         settings, queue = self._settings, WorkQueue[Ref]()
-        watched = watches_of(_KINDS)
+        watched = (*watches_of(_KINDS), *modeldeployment.watches())
         audit = Audit(watched, settings.watch_namespaces, cluster.list_metadata, queue.add)
-        workers = Workers({kind.resource: controller(kind, settings) for kind in _KINDS}, cluster, queue)
+        deployments = modeldeployment.controller(Observer(MlflowRegistry(settings.mlflow_tracking_uri)), settings)
+        controllers = {kind.resource: controller(kind, settings) for kind in _KINDS}
+        workers = Workers({**controllers, deployments.resource: deployments}, cluster, queue)
         server = await probes.serve(settings.port, audit.stale, lease.may_write)
         try:
             if not await self._first(lease.acquire()):

@@ -38,7 +38,13 @@ class Resource:
 TUNING_JOBS = Resource(API_VERSION, "TuningJob", "tuningjobs")
 DATASETS = Resource(API_VERSION, "Dataset", "datasets")
 AUTOML_JOBS = Resource(API_VERSION, "AutoMLJob", "automljobs")
+MODEL_DEPLOYMENTS = Resource(API_VERSION, "ModelDeployment", "modeldeployments")
 JOBS = Resource("batch/v1", "Job", "jobs")
+DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
+CONTROLLER_REVISIONS = Resource("apps/v1", "ControllerRevision", "controllerrevisions")
+GATEWAYS = Resource("gateway.networking.k8s.io/v1", "Gateway", "gateways")
+HTTP_ROUTES = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+SERVICES = Resource("v1", "Service", "services")
 PODS = Resource("v1", "Pod", "pods")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 VOLUME_CLAIMS = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -52,7 +58,13 @@ _ALL = (
     TUNING_JOBS,
     DATASETS,
     AUTOML_JOBS,
+    MODEL_DEPLOYMENTS,
     JOBS,
+    DEPLOYMENTS,
+    CONTROLLER_REVISIONS,
+    GATEWAYS,
+    HTTP_ROUTES,
+    SERVICES,
     PODS,
     CONFIG_MAPS,
     VOLUME_CLAIMS,

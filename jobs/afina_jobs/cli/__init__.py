@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from afina_api.modeldeployment import ROLLOUT_VERBS
+from afina_jobs.cli import rollout
+
 EXIT_BAD_FILE = 2
 EXIT_CODES = """\b
 Exit codes:
@@ -24,7 +27,7 @@ Exit codes:
 
 @click.group(epilog="Run `afina COMMAND --help` for more.", context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Tune anything: TuningJobs, Datasets and AutoMLJobs without a cluster."""
+    """Tune anything: TuningJobs, Datasets and AutoMLJobs without a cluster; and steer rollouts in one."""
 
 
 @main.command()
@@ -120,3 +123,7 @@ def reproduce(context: click.Context, manifest: Path, dataset: Path | None, outp
     from afina_jobs.cli.repeat import repeat
 
     context.exit(repeat(manifest, dataset, output))
+
+
+for verb in ROLLOUT_VERBS:
+    main.add_command(rollout.command(verb))

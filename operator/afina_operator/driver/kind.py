@@ -131,19 +131,27 @@ class Kind(Generic[M]):
         Raises:
             InvalidSpecError: naming each field and what it may be.
         """
-        try:
-            typed = self.model.model_validate({key: obj.get(key) for key in _READ})
-        except ValidationError as error:
-            problems = [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
-            shown = "; ".join(problems[:_ERRORS_SHOWN])
-            more = len(problems) - _ERRORS_SHOWN
-            raise InvalidSpecError(f"{shown}; and {more} more" if more > 0 else shown) from None
-        workload = self.workload(typed, settings)
+        workload = self.workload(parsed(self.model, obj), settings)
         if len(spec_file(obj)) > _SPEC_LIMIT:
             raise InvalidSpecError(
                 f"spec: more than {_SPEC_LIMIT} bytes as JSON: shorten choices, arguments or variables"
             )
         return workload
+
+
+def parsed(model: type[M], obj: Json) -> M:
+    """The object as its model.
+
+    Raises:
+        InvalidSpecError: naming each field and what it may be.
+    """
+    try:
+        return model.model_validate({key: obj.get(key) for key in _READ})
+    except ValidationError as error:
+        problems = [_problem(dict(one)) for one in error.errors(include_url=False, include_context=False)]
+        shown = "; ".join(problems[:_ERRORS_SHOWN])
+        more = len(problems) - _ERRORS_SHOWN
+        raise InvalidSpecError(f"{shown}; and {more} more" if more > 0 else shown) from None
 
 
 def torch_image(settings: Settings, what: str, instead: str) -> str:

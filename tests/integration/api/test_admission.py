@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from support.data_specs import ACCEPTED_DATA, GOOD_DATASET, REFUSED_DATA
+from support.serving_specs import ACCEPTED_SERVING, REFUSED_SERVING
 from support.specs import ACCEPTED, GOOD, REFUSED, Refused, changed
 
 pytestmark = pytest.mark.integration
+
+OTHERS_REFUSED, OTHERS_ACCEPTED = REFUSED_DATA | REFUSED_SERVING, ACCEPTED_DATA | ACCEPTED_SERVING
 
 IMMUTABLE: dict[str, dict[str, Any]] = {
     "objectives": {"spec.objectives.0.goal": "Maximize"},
@@ -64,16 +67,16 @@ def test_api_server_accepts(apiserver: Path, changes: dict[str, Any]) -> None:
     assert spec["trial"]["resources"]["memory"]
 
 
-@pytest.mark.parametrize(("good", "case"), REFUSED_DATA.values(), ids=REFUSED_DATA.keys())
-def test_api_server_refuses_data(apiserver: Path, good: dict[str, Any], case: Refused) -> None:
+@pytest.mark.parametrize(("good", "case"), OTHERS_REFUSED.values(), ids=OTHERS_REFUSED.keys())
+def test_api_server_refuses_other_kinds(apiserver: Path, good: dict[str, Any], case: Refused) -> None:
     answer = _create(apiserver, changed(good, case.changes), "--dry-run=server")
     assert answer.returncode == 1, answer.stdout
     assert case.at in answer.stderr
     assert case.says in answer.stderr
 
 
-@pytest.mark.parametrize("good", ACCEPTED_DATA.values(), ids=ACCEPTED_DATA.keys())
-def test_api_server_accepts_data(apiserver: Path, good: dict[str, Any]) -> None:
+@pytest.mark.parametrize("good", OTHERS_ACCEPTED.values(), ids=OTHERS_ACCEPTED.keys())
+def test_api_server_accepts_other_kinds(apiserver: Path, good: dict[str, Any]) -> None:
     answer = _create(apiserver, good, "--dry-run=server")
     assert answer.returncode == 0, answer.stderr
 

@@ -6,10 +6,12 @@ from pydantic import ValidationError
 from afina_api.automljob import AutoMLJob
 from afina_api.base import Model, as_json
 from afina_api.dataset import Dataset
+from afina_api.modeldeployment import ModelDeployment
 from afina_api.parameters import Parameter
 from afina_api.reasons import AutoMLReason, DatasetReason, Reason, TrialReason
 from afina_api.tuningjob import TuningJob
 from support.data_specs import ACCEPTED_DATA, REFUSED_DATA
+from support.serving_specs import ACCEPTED_SERVING, REFUSED_SERVING
 from support.specs import ACCEPTED, GOOD, REFUSED, Json, Refused, changed
 
 
@@ -17,8 +19,14 @@ def _normalised(location: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
 
 
-MODELS: dict[str, type[Model]] = {"TuningJob": TuningJob, "Dataset": Dataset, "AutoMLJob": AutoMLJob}
-ALL_REFUSED = {name: (GOOD, case) for name, case in REFUSED.items()} | REFUSED_DATA
+MODELS: dict[str, type[Model]] = {
+    "TuningJob": TuningJob,
+    "Dataset": Dataset,
+    "AutoMLJob": AutoMLJob,
+    "ModelDeployment": ModelDeployment,
+}
+ALL_REFUSED = {name: (GOOD, case) for name, case in REFUSED.items()} | REFUSED_DATA | REFUSED_SERVING
+ALL_ACCEPTED = ACCEPTED_DATA | ACCEPTED_SERVING
 
 
 @pytest.mark.parametrize(("good", "case"), ALL_REFUSED.values(), ids=ALL_REFUSED.keys())
@@ -39,8 +47,8 @@ def test_models_accept(changes: dict[str, object]) -> None:
     assert TuningJob.model_validate(as_json(job)) == job
 
 
-@pytest.mark.parametrize("good", ACCEPTED_DATA.values(), ids=ACCEPTED_DATA.keys())
-def test_models_accept_data(good: Json) -> None:
+@pytest.mark.parametrize("good", ALL_ACCEPTED.values(), ids=ALL_ACCEPTED.keys())
+def test_models_accept_other_kinds(good: Json) -> None:
     model = MODELS[good["kind"]]
     found = model.model_validate(good)
     assert model.model_validate(as_json(found)) == found

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from afina_api.crd import KINDS, Kind
-from afina_api.reasons import AutoMLReason, DatasetReason, Documented, Reason, RejectReason, TrialReason
+from afina_api.reasons import AutoMLReason, DatasetReason, Documented, Reason, RejectReason, ServingReason, TrialReason
 from afina_api.reference import page
 
 REFERENCE = Path(__file__).parents[3] / "docs/reference"
@@ -24,6 +24,7 @@ def test_reference_is_up_to_date(kind: Kind) -> None:
         ("dataset", DatasetReason),
         ("dataset", RejectReason),
         ("automljob", AutoMLReason),
+        ("modeldeployment", ServingReason),
     ],
 )
 def test_every_reason_of_a_kind_is_explained_on_its_page(kind: str, reasons: type[Documented]) -> None:

@@ -1,0 +1,299 @@
+"""ModelDeployment: serves a model, and rolls out each change of it by a judged canary."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from afina_api.base import DnsSubdomain, LocalReference, Metadata, Model, Resources, Status, rule
+
+ROLLOUT_ANNOTATION = "afina.dev/rollout"
+"""Annotation that tells a rollout what to do: a verb, and whatever makes the text differ from what was said last."""
+ROLLOUT_VERBS = {
+    "promote": "Give the canary all of the traffic, whatever steps are left.",
+    "abort": "Give the stable revision all of the traffic, and do not try the canary again.",
+    "pause": "Take no step until `resume`. A bad canary is rolled back all the same.",
+    "resume": "Go on after `pause`.",
+    "approve": "Open the gate that the rollout waits at.",
+    "skip": "End the present step.",
+    "retry": "Try the revision again that was rolled back.",
+}
+
+RevisionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
+
+
+class ModelSource(Model):
+    """Which registered model: by its name in the registry, or by the job that made it."""
+
+    rules: ClassVar = (
+        rule("has(self.uri) != has(self.autoMLJobRef)", "exactly one of uri and autoMLJobRef must be set"),
+    )
+
+    uri: (
+        Annotated[
+            str,
+            StringConstraints(
+                pattern=r"^models:/[A-Za-z0-9][A-Za-z0-9 ._-]*(@[A-Za-z0-9_-]+|/[1-9][0-9]*)$", max_length=256
+            ),
+        ]
+        | None
+    ) = None
+    """`models:/NAME@ALIAS` or `models:/NAME/VERSION`. An alias that moves starts a rollout by itself."""
+    auto_ml_job_ref: Annotated[LocalReference | None, Field(alias="autoMLJobRef")] = None
+    """The AutoMLJob whose registered model is served."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.uri is None) == (self.auto_ml_job_ref is None):
+            raise ValueError("exactly one of uri and autoMLJobRef must be set")
+        return self
+
+
+class Runtime(Model):
+    """What serves the model."""
+
+    name: Literal["Uvicorn"] = "Uvicorn"
+    """Uvicorn: one process a replica."""
+
+
+class Analysis(Model):
+    """Waits until the judge passes the canary."""
+
+    min_samples: Annotated[int, Field(ge=1, le=10_000_000)] = 100
+    """Requests that the canary, and the stable revision, must have answered since the step began."""
+
+
+class Gate(Model):
+    """Waits until somebody approves: `afina approve`."""
+
+
+class Step(Model):
+    """One step of a rollout: exactly one of its fields."""
+
+    rules: ClassVar = (
+        rule(
+            "[has(self.setWeight), has(self.pauseSeconds), has(self.analysis), has(self.gate)].exists_one(x, x)",
+            "a step has exactly one of setWeight, pauseSeconds, analysis and gate",
+        ),
+    )
+
+    set_weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Percent of the requests that go to the canary from now on."""
+    pause_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
+    """Waits so long."""
+    analysis: Analysis | None = None
+    """Waits until the judge passes the canary. It fails a bad one in every step, not only here."""
+    gate: Gate | None = None
+    """Waits until somebody approves."""
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if sum(value is not None for value in (self.set_weight, self.pause_seconds, self.analysis, self.gate)) != 1:
+            raise ValueError("a step has exactly one of setWeight, pauseSeconds, analysis and gate")
+        return self
+
+
+class Judge(Model):
+    """How much worse than the stable revision the canary may be."""
+
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    """Probability, at most, that a canary within the margins is failed, however often one looks; and that one beyond
+    them passes an analysis."""
+    max_error_share_increase: Annotated[float, Field(ge=0, le=0.99)] = 0.01
+    """By so much the canary's share of failed requests may be greater."""
+    max_latency_ratio: Annotated[float, Field(ge=1.1, le=100)] = 1.5
+    """So many times the stable revision's latency may the canary's be, at the median and at the 95th percentile."""
+    max_prediction_drift: Annotated[float, Field(gt=0, le=0.99)] | None = None
+    """By so much the share of any class, or of any range of predicted numbers, may differ. Unset: by anything."""
+
+
+_DEFAULT_STEPS = [{"setWeight": 10}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {}}]
+
+
+class Rollout(Model):
+    """How a change gets from no traffic to all of it."""
+
+    steps: Annotated[
+        list[Step],
+        Field(
+            max_length=50,
+            default_factory=lambda: _DEFAULT_STEPS,
+            validate_default=True,
+            json_schema_extra={"default": _DEFAULT_STEPS},
+        ),
+    ]
+    """Done one after the other; after the last the canary has all of the traffic. None: it has it when it is ready."""
+    judge: Annotated[Judge, Field(default_factory=Judge)]
+    """How much worse than the stable revision the canary may be."""
+    progress_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
+    """A canary that is not ready after so long is rolled back."""
+
+
+class Endpoint(Model):
+    """Where clients find it: an HTTPRoute of the Gateway API is made of this."""
+
+    gateway_ref: LocalReference
+    """The Gateway, in the same namespace."""
+    hostname: DnsSubdomain | None = None
+    """Only requests for this host. Unset: for any."""
+    path: Annotated[str, StringConstraints(pattern=r"^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$", max_length=256)] = "/"
+    """The prefix of the path, which the model server does not get to see."""
+
+
+class ModelDeploymentSpec(Model):
+    """Which model, how it is served, and how it is changed."""
+
+    model: ModelSource
+    """Which registered model."""
+    runtime: Annotated[Runtime, Field(default_factory=Runtime)]
+    """What serves the model."""
+    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Pods of a revision. A HorizontalPodAutoscaler may set it through the scale subresource, in a rollout too."""
+    resources: Annotated[Resources, Field(default_factory=Resources)]
+    """What one replica may use."""
+    image: (
+        Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$", min_length=1, max_length=512)]
+        | None
+    ) = None
+    """Image to run in, built upon afina-runtime. Unset: the one of the installation."""
+    rollout: Annotated[Rollout, Field(default_factory=Rollout)]
+    """How a change gets from no traffic to all of it."""
+    endpoint: Endpoint
+    """Where clients find it."""
+
+
+class RevisionStatus(Model):
+    """A revision: an immutable model with all that serves it."""
+
+    revision: RevisionName
+    """Its name, which follows from what it is."""
+    model_name: Annotated[str, Field(max_length=128)]
+    """Name of the registered model."""
+    model_version: Annotated[str, Field(max_length=32)]
+    """Version of the registered model."""
+    digest: Digest
+    """Hash of the model's files."""
+
+
+class RejectedRevision(RevisionStatus):
+    """A revision that was rolled back. It is not tried again until the spec names another, or somebody says retry."""
+
+    reason: Annotated[str, Field(max_length=63)]
+    """Why, in one word."""
+    message: Annotated[str, Field(max_length=1024)]
+    """Why, for people, with the evidence."""
+    time: AwareDatetime
+    """When."""
+
+
+class MetricEvidence(Model):
+    """What the judge knows of one metric."""
+
+    metric: Annotated[str, Field(max_length=64)]
+    """Which."""
+    verdict: Literal["Pass", "Fail", "Inconclusive"]
+    """What follows from it."""
+    message: Annotated[str, Field(max_length=512)]
+    """The numbers, for people."""
+
+
+class RolloutStatus(Model):
+    """How far the canary has come."""
+
+    step: Annotated[int, Field(ge=0, le=50)]
+    """Index of the present step."""
+    step_start_time: AwareDatetime
+    """When it began."""
+    start_time: AwareDatetime
+    """When the rollout began."""
+    paused: bool = False
+    """Somebody said pause: no step is taken until resume. A bad canary is rolled back all the same."""
+    approved: bool = False
+    """Somebody approved the gate of the present step."""
+    looks: Annotated[int, Field(ge=0)] = 0
+    """So often the judge has looked at the metrics."""
+    verdict: Literal["Pass", "Fail", "Inconclusive"] = "Inconclusive"
+    """The judge's, over all metrics."""
+    reason: Annotated[str, Field(max_length=63)] = ""
+    """Why it is inconclusive, in one word."""
+    message: Annotated[str, Field(max_length=1024)] = ""
+    """Why, for people."""
+    evidence: Annotated[list[MetricEvidence], Field(max_length=8, default_factory=list)]
+    """By metric."""
+    judge_state: Annotated[str, Field(max_length=65_536)] = ""
+    """What the judge keeps from look to look; not for people."""
+
+
+class Command(Model):
+    """What somebody told the rollout to do, and what came of it."""
+
+    text: Annotated[str, Field(max_length=512)]
+    """The annotation `afina.dev/rollout` as it was read: the same text is not obeyed twice."""
+    outcome: Annotated[str, Field(max_length=512)]
+    """What came of it."""
+    time: AwareDatetime
+    """When."""
+
+
+class DeploymentSummary(Model):
+    """The state at a glance, as `kubectl get` shows it."""
+
+    stable: Annotated[str, Field(max_length=200)] = ""
+    """Model and version of the stable revision."""
+    canary: Annotated[str, Field(max_length=200)] = ""
+    """Model and version of the canary."""
+    step: Annotated[str, Field(max_length=64)] = ""
+    """The present step of all steps."""
+
+
+class ModelDeploymentStatus(Status):
+    """What the operator observed."""
+
+    stable: RevisionStatus | None = None
+    """The revision that has the traffic which the canary has not."""
+    canary: RevisionStatus | None = None
+    """The revision that is being tried."""
+    rejected: RejectedRevision | None = None
+    """The revision that was rolled back last."""
+    rollout: RolloutStatus | None = None
+    """How far the canary has come."""
+    weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Percent of the requests that go to the canary, as the route has it."""
+    command: Command | None = None
+    """What somebody told the rollout to do last."""
+    replicas: Annotated[int, Field(ge=0)] | None = None
+    """Pods, of all revisions; for the scale subresource."""
+    selector: Annotated[str, Field(max_length=256)] | None = None
+    """Label selector of the pods; for the scale subresource."""
+    address: Annotated[str, Field(max_length=512)] | None = None
+    """URL that the Gateway answers at."""
+    summary: DeploymentSummary | None = None
+    """The state at a glance."""
+
+
+_MAX_NAME = 40
+"""It becomes a part of the names of its revisions."""
+_LONG_NAME = f"the name may have at most {_MAX_NAME} characters"
+
+
+class ModelDeployment(Model):
+    """Serves a model, and rolls out each change of it by a judged canary."""
+
+    rules: ClassVar = (rule(f"self.metadata.name.size() <= {_MAX_NAME}", _LONG_NAME),)
+
+    api_version: Literal["afina.dev/v1alpha1"]
+    """Version of the API."""
+    kind: Literal["ModelDeployment"]
+    """Kind of the object."""
+    metadata: Metadata
+    """Kubernetes' own metadata."""
+    spec: ModelDeploymentSpec
+    """Which model, how it is served, and how it is changed."""
+    status: ModelDeploymentStatus | None = None
+    """What was observed."""
+
+    @model_validator(mode="after")
+    def _name_is_short(self) -> Self:
+        if len(self.metadata.name) > _MAX_NAME:
+            raise ValueError(_LONG_NAME)
+        return self

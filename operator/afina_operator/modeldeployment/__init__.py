@@ -1,0 +1,1 @@
+"""ModelDeployment: revisions of a model behind a route, each change a judged canary."""

@@ -1,0 +1,127 @@
+"""What the judge makes of the counters, and what of it the status keeps. Pure.
+
+There are two evidences. That of the whole rollout fails a bad canary, whichever step it is at: one test, so one alpha.
+That of the present step, which begins anew with it, passes the canary: other steps had other shares of the traffic.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from afina_api.modeldeployment import MetricEvidence, ModelDeploymentStatus, Rollout, RolloutStatus
+from afina_operator.judge import LATENCY_BOUNDS, Evidence, Limits, Outcome, Sample, Verdict, judge, look
+from afina_operator.modeldeployment.readings import Batch
+
+_OVERLOADED = "429"
+_MAX_MESSAGE, _MAX_FINDING = 1024, 512
+_NOISE = 1e-9
+"""A bound survives its way through the text format."""
+
+
+class _State(BaseModel):
+    """What the judge keeps from look to look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rollout: Evidence = Evidence()
+    step: Evidence = Evidence()
+    index: int = 0
+    """Of the step."""
+
+
+def looked(
+    status: ModelDeploymentStatus, rollout: Rollout, batches: Mapping[str, Batch | None] | None
+) -> ModelDeploymentStatus:
+    """The status after one more look of the judge.
+
+    Args:
+        status: as it is.
+        rollout: of the spec.
+        batches: what was counted since the last look, by revision; None where that is not known.
+    """
+    stable, canary, progress = status.stable, status.canary, status.rollout
+    if stable is None or canary is None or progress is None or batches is None:
+        return status
+    if not {stable.revision, canary.revision} <= set(batches):
+        return status
+    samples = _sample(batches[canary.revision]), _sample(batches[stable.revision])
+    return status.model_copy(update={"rollout": _after(progress, rollout, samples)})
+
+
+def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | None, Sample | None]) -> RolloutStatus:
+    analysis = rollout.steps[progress.step].analysis if progress.step < len(rollout.steps) else None
+    limits = Limits(
+        min_samples=analysis.min_samples if analysis else 1,
+        max_error_share_increase=rollout.judge.max_error_share_increase,
+        max_latency_ratio=rollout.judge.max_latency_ratio,
+        max_prediction_drift=rollout.judge.max_prediction_drift,
+        alpha=rollout.judge.alpha,
+    )
+    before = _restored(progress.judge_state)
+    if progress.reason and before.index == progress.step and not any(_is_news(one) for one in samples):
+        return progress
+    step = before.step if before.index == progress.step else Evidence()
+    state = _State(
+        rollout=look(before.rollout, *samples, limits), step=look(step, *samples, limits), index=progress.step
+    )
+    whole, present = judge(state.rollout, limits), judge(state.step, limits)
+    shown = whole if whole.outcome is Outcome.FAIL else present
+    return progress.model_copy(
+        update={
+            "looks": progress.looks + 1,
+            "verdict": _word(whole, present),
+            "reason": str(shown.reason),
+            "message": shown.message[:_MAX_MESSAGE],
+            "evidence": [
+                MetricEvidence(
+                    metric=finding.metric, verdict=finding.outcome.value, message=finding.message[:_MAX_FINDING]
+                )
+                for finding in shown.findings
+            ],
+            "judge_state": state.model_dump_json(exclude_defaults=True),
+        }
+    )
+
+
+def _is_news(sample: Sample | None) -> bool:
+    """Whether there is anything to learn: also that metrics cannot be read."""
+    return sample is None or sample.requests > 0
+
+
+def _word(whole: Verdict, present: Verdict) -> str:
+    """That of the whole rollout fails, that of the step passes."""
+    if whole.outcome is Outcome.FAIL:
+        return "Fail"
+    return "Pass" if present.outcome is Outcome.PASS else "Inconclusive"
+
+
+def _restored(text: str) -> _State:
+    """What was kept; where somebody edited it, it is gathered anew."""
+    try:
+        return _State.model_validate_json(text or "{}")
+    except ValidationError:
+        return _State()
+
+
+def _sample(batch: Batch | None) -> Sample | None:
+    """The counts as the judge wants them. A request that was wrong in itself says nothing of a revision."""
+    if batch is None:
+        return None
+    failed = sum(count for code, count in batch.codes.items() if code.startswith("5") or code == _OVERLOADED)
+    answered = sum(count for code, count in batch.codes.items() if code.startswith("2"))
+    return Sample(
+        requests=failed + answered,
+        errors=failed,
+        latencies=tuple(_latencies(batch.seconds)),
+        predictions=dict(batch.predictions),
+    )
+
+
+def _latencies(seconds: Mapping[float, int]) -> Sequence[int]:
+    found = [0] * (len(LATENCY_BOUNDS) + 1)
+    for bound, count in seconds.items():
+        place = len(LATENCY_BOUNDS) if math.isinf(bound) else bisect_left(LATENCY_BOUNDS, bound * (1 - _NOISE))
+        found[place] += count
+    return found

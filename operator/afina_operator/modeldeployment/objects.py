@@ -1,0 +1,189 @@
+"""The children of a ModelDeployment: a record, a Deployment and a Service of each revision, and one HTTPRoute."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from afina_api.modeldeployment import Endpoint
+from afina_operator import quantity
+from afina_operator.driver.children import MANAGED
+from afina_operator.modeldeployment.revisions import PREFIX, Revision
+from afina_operator.resources import (
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    HTTP_ROUTES,
+    MODEL_DEPLOYMENTS,
+    SERVICES,
+    Json,
+    Resource,
+)
+from afina_operator.settings import Settings
+
+LABEL = "afina.dev/modeldeployment"
+"""Label of the children whose value is the object's name."""
+REVISION_LABEL = "afina.dev/revision"
+CONTAINER = "server"
+PORT = 8080
+DRAIN_SECONDS = 30
+"""A pod that ends answers what it has begun for so long."""
+
+_USER = 65532
+_GPU = "nvidia.com/gpu"
+_ROUTE_WAIT_SECONDS = 5
+"""A pod that ends keeps answering for so long, until every gateway knows."""
+
+
+def route_name(obj: Json) -> str:
+    """Name of the HTTPRoute."""
+    return f"{PREFIX}-{obj['metadata']['name']}"
+
+
+def record(obj: Json, revision: Revision, number: int) -> Json:
+    """The ControllerRevision that keeps what the revision is."""
+    return _child(obj, CONTROLLER_REVISIONS, revision.name, {"data": revision.record(), "revision": number}, revision)
+
+
+def deployment(obj: Json, revision: Revision, replicas: int, settings: Settings) -> Json:
+    """The Deployment that serves the revision."""
+    labels = _labels(obj, revision)
+    spec = {
+        "replicas": replicas,
+        "selector": {"matchLabels": _selector(obj, revision)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        # The operator has a deadline of its own.
+        "progressDeadlineSeconds": 86_400,
+        "revisionHistoryLimit": 0,
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(revision, settings)},
+    }
+    return _child(obj, DEPLOYMENTS, revision.name, {"spec": spec}, revision)
+
+
+def service(obj: Json, revision: Revision) -> Json:
+    """The Service that a route sends the revision's share to."""
+    spec = {
+        "selector": _selector(obj, revision),
+        "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+    }
+    return _child(obj, SERVICES, revision.name, {"spec": spec}, revision)
+
+
+def route(obj: Json, endpoint: Endpoint, weights: Mapping[str, int]) -> Json:
+    """The HTTPRoute that splits the requests.
+
+    Args:
+        obj: the ModelDeployment.
+        endpoint: of the spec.
+        weights: percent by revision; they sum to 100.
+    """
+    if sum(weights.values()) != 100:
+        raise ValueError(f"the weights sum to {sum(weights.values())}")
+    prefix = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    rule: Json = {
+        "matches": [{"path": {"type": "PathPrefix", "value": endpoint.path}}],
+        "backendRefs": [
+            {"group": "", "kind": SERVICES.kind, "name": name, "port": PORT, "weight": weight}
+            for name, weight in weights.items()
+        ],
+    }
+    if endpoint.path != "/":
+        rule["filters"] = [{"type": "URLRewrite", "urlRewrite": {"path": prefix}}]
+    spec: Json = {"parentRefs": [{"name": endpoint.gateway_ref.name}], "rules": [rule]}
+    if endpoint.hostname:
+        spec["hostnames"] = [endpoint.hostname]
+    return _child(obj, HTTP_ROUTES, route_name(obj), {"spec": spec})
+
+
+def _selector(obj: Json, revision: Revision) -> dict[str, str]:
+    return {LABEL: obj["metadata"]["name"], REVISION_LABEL: revision.name}
+
+
+def _labels(obj: Json, revision: Revision | None) -> dict[str, str]:
+    own = {LABEL: obj["metadata"]["name"]} if revision is None else _selector(obj, revision)
+    return {**MANAGED, "app.kubernetes.io/component": "serving", **own}
+
+
+def _child(obj: Json, resource: Resource, name: str, content: Json, revision: Revision | None = None) -> Json:
+    owner = {
+        "apiVersion": MODEL_DEPLOYMENTS.api_version,
+        "kind": MODEL_DEPLOYMENTS.kind,
+        "name": obj["metadata"]["name"],
+        "uid": obj["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    metadata = {
+        "name": name,
+        "namespace": obj["metadata"]["namespace"],
+        "labels": _labels(obj, revision),
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
+
+
+def _pod_spec(revision: Revision, settings: Settings) -> Json:
+    found: Json = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": DRAIN_SECONDS + _ROUTE_WAIT_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(revision, settings)],
+        "volumes": [{"name": "model", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+    }
+    if revision.gpu:
+        found["tolerations"] = [{"key": _GPU, "operator": "Exists", "effect": "NoSchedule"}]
+    return found
+
+
+def _container(revision: Revision, settings: Settings) -> Json:
+    memory = quantity.memory(quantity.parse(revision.memory))
+    limits: dict[str, Any] = {"memory": memory}
+    if revision.gpu:
+        limits[_GPU] = str(revision.gpu)
+    environment = {
+        "AFINA_MODEL": revision.model.source,
+        "AFINA_MODEL_DIGEST": revision.model.digest,
+        "AFINA_MODEL_DIR": "/var/lib/afina",
+        "AFINA_MODEL_NAME": revision.model.name,
+        "AFINA_MODEL_VERSION": revision.model.version,
+        "AFINA_REVISION": revision.name,
+        "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
+        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
+        "PORT": str(PORT),
+        "TMPDIR": "/tmp",  # noqa: S108
+    }
+    return {
+        "name": CONTAINER,
+        "image": revision.image,
+        "imagePullPolicy": settings.images.pull_policy,
+        "command": ["python3", "-m", "afina_serving"],
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "resources": {"requests": {"cpu": revision.cpu, "memory": memory}, "limits": limits},
+        "startupProbe": {
+            "httpGet": {"path": "/v2/health/live", "port": "http"},
+            "periodSeconds": 1,
+            "failureThreshold": 600,
+        },
+        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},
+        "livenessProbe": {
+            "httpGet": {"path": "/v2/health/live", "port": "http"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "lifecycle": {"preStop": {"sleep": {"seconds": _ROUTE_WAIT_SECONDS}}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [
+            {"name": "model", "mountPath": "/var/lib/afina"},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        ],
+    }

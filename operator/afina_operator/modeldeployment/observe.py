@@ -1,0 +1,108 @@
+"""Reads all that the plan of a ModelDeployment depends on. Live, from the API server, the registry and the pods."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from afina_operator.cluster import Cluster
+from afina_operator.driver.references import named
+from afina_operator.modeldeployment.facts import weights
+from afina_operator.modeldeployment.objects import LABEL, PORT, REVISION_LABEL, route_name
+from afina_operator.modeldeployment.readings import Batch, Reading, Readings, read
+from afina_operator.ownership import Owner, owner
+from afina_operator.registry import ModelUnavailableError, RegisteredVersion, Registry
+from afina_operator.resources import (
+    AUTOML_JOBS,
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
+    PODS,
+    SERVICES,
+    Json,
+    Ref,
+    Resource,
+    dig,
+)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A ModelDeployment and what exists of its children."""
+
+    obj: Json
+    model: RegisteredVersion | None = None
+    """What the spec's model means now; None where nobody knows."""
+    problem: str = ""
+    """Why nobody knows."""
+    gateway: Json | None = None
+    route: Json | None = None
+    """What has the name of its route: whose it is must be looked at."""
+    children: Mapping[Resource, Mapping[str, Json]] = field(default_factory=dict)
+    """Its own records, Deployments and Services, by revision."""
+    pods: Sequence[Json] = ()
+    batches: Mapping[str, Batch | None] | None = None
+    """What stable and canary did since the last look; None where that is not known."""
+
+
+class Observer:
+    """Observes one object after the other, and remembers what the servers said last."""
+
+    def __init__(self, registry: Registry, read: Callable[[Sequence[Json], int], Awaitable[Reading]] = read) -> None:
+        self._registry = registry
+        self._read = read
+        self._readings = Readings()
+
+    async def __call__(self, cluster: Cluster, obj: Json) -> Observed:
+        """What exists of the object's children."""
+        own, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+        route = Ref(HTTP_ROUTES, namespace, route_name(obj))
+        gateways = named(obj, GATEWAYS, "endpoint", "gatewayRef", "name")
+        found_route, *found_gateway = await cluster.get_all([route, *(target for _, target in gateways)])
+        children = {}
+        for resource in (CONTROLLER_REVISIONS, DEPLOYMENTS, SERVICES):
+            labelled = await cluster.find(resource, namespace, labels=f"{LABEL}={own}")
+            # A list leaves out what its items are.
+            whole = ({**item, "apiVersion": resource.api_version, "kind": resource.kind} for item in labelled)
+            children[resource] = {item["metadata"]["name"]: item for item in whole if owner(item, obj) is Owner.US}
+        pods = await cluster.find(PODS, namespace, labels=f"{LABEL}={own}")
+        model, problem = await self._model(cluster, obj)
+        return Observed(
+            obj=obj,
+            model=model,
+            problem=problem,
+            gateway=found_gateway[0] if found_gateway else None,
+            route=found_route,
+            children=children,
+            pods=pods,
+            batches=await self._batches(obj, found_route, pods),
+        )
+
+    async def _model(self, cluster: Cluster, obj: Json) -> tuple[RegisteredVersion | None, str]:
+        try:
+            return await self._registry.resolve(await self._uri(cluster, obj)), ""
+        except ModelUnavailableError as error:
+            return None, str(error)
+
+    async def _uri(self, cluster: Cluster, obj: Json) -> str:
+        """The URI of the spec, or of the model that its job has registered."""
+        jobs = named(obj, AUTOML_JOBS, "model", "autoMLJobRef", "name")
+        if not jobs:
+            return str(dig(obj, "spec", "model", "uri"))
+        target = jobs[0][1]
+        model = dig(await cluster.get(target), "status", "model")
+        if not dig(model, "version"):
+            raise ModelUnavailableError(f"spec.model.autoMLJobRef: {target} has registered no model yet")
+        return f"models:/{model['name']}/{model['version']}"
+
+    async def _batches(self, obj: Json, route: Json | None, pods: Sequence[Json]) -> Mapping[str, Batch | None] | None:
+        stable, canary = (dig(obj, "status", role, "revision") for role in ("stable", "canary"))
+        if not canary or not weights(route).get(canary):
+            return None
+        now = {one: await self._read([pod for pod in pods if _serves(pod, one)], PORT) for one in (stable, canary)}
+        looks = int(dig(obj, "status", "rollout", "looks") or 0)
+        started = dig(obj, "status", "rollout", "startTime")
+        return self._readings.batches(f"{obj['metadata']['uid']}/{canary}/{started}", looks, now)
+
+
+def _serves(pod: Json, revision: str) -> bool:
+    return dig(pod, "metadata", "labels", REVISION_LABEL) == revision and not dig(pod, "metadata", "deletionTimestamp")

@@ -1,0 +1,280 @@
+"""Decides the next step of a ModelDeployment. Calls no API and reads no clock.
+
+The order of the writes carries it over every crash:
+1. The children of the revisions in use: their record first, so that what is served can be made again.
+2. The decision, in the status. What follows is done from the record.
+3. The route. A canary gets into it when all of its pods answer, at weight 0 first; every version of it sums to 100.
+4. Last goes what the route no longer names.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from afina_api.modeldeployment import (
+    ROLLOUT_ANNOTATION,
+    DeploymentSummary,
+    ModelDeployment,
+    ModelDeploymentSpec,
+    ModelDeploymentStatus,
+)
+from afina_api.reasons import ServingReason
+from afina_operator import conditions as generic
+from afina_operator.conditions import Condition
+from afina_operator.driver.kind import InvalidSpecError, parsed
+from afina_operator.errors import ClusterError
+from afina_operator.modeldeployment import facts, objects
+from afina_operator.modeldeployment.commands import obey
+from afina_operator.modeldeployment.conditions import Standing, conditions
+from afina_operator.modeldeployment.judging import looked
+from afina_operator.modeldeployment.observe import Observed
+from afina_operator.modeldeployment.revisions import Revision
+from afina_operator.modeldeployment.rollout import Canary, decide, weight
+from afina_operator.modeldeployment.status import record, recorded
+from afina_operator.ownership import Owner, owner
+from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Plan, Write
+from afina_operator.resources import (
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    SERVICES,
+    Json,
+    bound,
+    contains,
+    dig,
+)
+from afina_operator.settings import Settings
+
+_SOON, _SELDOM = 2.0, 30.0
+"""Seconds until the next pass: while something is under way, and to see an alias that has moved."""
+_KEPT_RECORDS = 10
+
+
+def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
+    """The next step."""
+    obj = observed.obj
+    if dig(obj, "metadata", "deletionTimestamp"):
+        return Plan(state="Deleting")
+    try:
+        deployment = parsed(ModelDeployment, obj)
+    except InvalidSpecError as error:
+        return _without_spec(obj, str(error), now)
+    return _Pass(observed, deployment, settings, now).plan()
+
+
+def blocked(obj: Json, error: ClusterError, now: datetime) -> ApplyStatus | None:
+    """What the status says when the API server refuses a request."""
+    text = f"The API server refuses what is needed: {error}"
+    return record(obj, recorded(obj), _kept(obj, Condition("Ready", "False", ServingReason.NOT_READY, text)), now)
+
+
+def _without_spec(obj: Json, error: str, now: datetime) -> Plan:
+    """The spec cannot be read. What is served goes on."""
+    text = f"{error}. Correct the spec and apply it again; what is served goes on."
+    invalid = Condition("Progressing", "False", ServingReason.INVALID_SPEC, text)
+    written = record(obj, recorded(obj), _kept(obj, invalid), now)
+    return Plan((written,) if written else (), _SELDOM, ServingReason.INVALID_SPEC)
+
+
+def _kept(obj: Json, changed: Condition) -> list[Condition]:
+    """The recorded conditions, one of them changed."""
+    known = {
+        kind: Condition(kind, found["status"], found["reason"], found.get("message", ""))
+        for kind in ("Ready", "Progressing", "Inconclusive", "RolledBack")
+        if (found := generic.condition(obj, kind))
+    }
+    return list({**known, changed.type: changed}.values())
+
+
+@dataclass(frozen=True)
+class _Decision:
+    status: ModelDeploymentStatus
+    weights: Mapping[str, int]
+    """Of the route; none where there is to be no route yet."""
+
+
+class _Pass:
+    """One pass over one object."""
+
+    def __init__(self, observed: Observed, deployment: ModelDeployment, settings: Settings, now: datetime) -> None:
+        self._observed = observed
+        self._obj = observed.obj
+        self._deployment = deployment
+        self._spec: ModelDeploymentSpec = deployment.spec
+        self._settings = settings
+        self._now = now
+        self._before = recorded(observed.obj)
+        self._records = observed.children.get(CONTROLLER_REVISIONS, {})
+        self._workloads = observed.children.get(DEPLOYMENTS, {})
+        self._known = facts.recorded_revisions(self._records)
+        self._wanted = Revision.wanted(deployment, observed.model, settings) if observed.model else None
+        if self._wanted:
+            self._known[self._wanted.name] = self._wanted
+        self._route_is_ours = observed.route is not None and owner(observed.route, observed.obj) is Owner.US
+        self._weights = facts.weights(observed.route) if self._route_is_ours else {}
+
+    def plan(self) -> Plan:
+        decision = self._decide()
+        standing, wanted = self._standing(decision.status), self._wanted.name if self._wanted else None
+        said = conditions(self._spec, decision.status, standing, wanted)
+        writes = [
+            *self._children(decision.status),
+            *self._told(decision.status),
+            *_present(record(self._obj, decision.status, said, self._now)),
+            *self._route(decision.weights),
+            *self._unused(decision),
+        ]
+        return Plan(tuple(writes), self._again(decision, said), said[0].reason)
+
+    def _decide(self) -> _Decision:
+        status = looked(self._before, self._spec.rollout, self._observed.batches)
+        text = dig(self._obj, "metadata", "annotations", ROLLOUT_ANNOTATION)
+        status = obey(status, text if isinstance(text, str) else None, self._spec.rollout.steps, self._now)
+        # The record counts too: somebody may have emptied the route.
+        was_served = status.weight is not None or bool(status.stable and status.stable.revision in self._weights)
+        status = decide(status, self._spec, self._wanted, self._canary(status), self._now, stable_was_served=was_served)
+        weights = self._desired_weights(status)
+        return _Decision(status.model_copy(update=self._shown(status, weights)), weights)
+
+    def _canary(self, status: ModelDeploymentStatus) -> Canary:
+        name = status.canary.revision if status.canary else ""
+        pods = self._observed.pods
+        return Canary(
+            ready=self._ready(name),
+            weight=self._weights.get(name),
+            crash=facts.crash(pods, name),
+            waiting=facts.obstacle(pods, name),
+        )
+
+    def _ready(self, revision: str) -> int:
+        return facts.ready_replicas(self._workloads.get(revision))
+
+    def _desired_weights(self, status: ModelDeploymentStatus) -> dict[str, int]:
+        """Of stable and canary; they sum to 100, or there are none."""
+        if status.stable is None:
+            return {}
+        stable = status.stable.revision
+        if stable not in self._weights and not self._ready(stable):
+            return {}
+        if status.canary is None or status.rollout is None:
+            return {stable: 100}
+        canary = status.canary.revision
+        if canary in self._weights:
+            share = weight(self._spec.rollout.steps, status.rollout.step) if self._ready(canary) else 0
+            return {stable: 100 - share, canary: share}
+        return {stable: 100, canary: 0} if self._ready(canary) >= self._spec.replicas else {stable: 100}
+
+    def _shown(self, status: ModelDeploymentStatus, weights: Mapping[str, int]) -> dict[str, object]:
+        """What only people, and the scale subresource, read."""
+        steps, rollout = len(self._spec.rollout.steps), status.rollout
+        summary = DeploymentSummary(
+            stable=_title(status.stable),
+            canary=_title(status.canary),
+            step=f"{min(rollout.step + 1, steps)}/{steps}" if rollout else "",
+        )
+        return {
+            "weight": weights.get(status.canary.revision, 0) if status.canary and weights else (0 if weights else None),
+            "replicas": sum(int(dig(one, "status", "replicas") or 0) for one in self._workloads.values()),
+            "selector": f"{objects.LABEL}={self._deployment.metadata.name}",
+            "address": _address(self._observed.gateway, self._spec),
+            "summary": summary,
+        }
+
+    def _standing(self, status: ModelDeploymentStatus) -> Standing:
+        stable = status.stable.revision if status.stable else ""
+        canary = status.canary.revision if status.canary else ""
+        pods, route = self._observed.pods, self._observed.route
+        problem = facts.route_problem(route)
+        if route is not None and not self._route_is_ours:
+            problem = f"HTTPRoute {objects.route_name(self._obj)!r} exists already and is not this object's: delete it"
+        return Standing(
+            ready=self._ready(stable),
+            has_gateway=self._observed.gateway is not None,
+            is_accepted=self._route_is_ours and facts.is_accepted(route),
+            route_problem=problem,
+            waiting=facts.crash(pods, stable) or facts.obstacle(pods, stable),
+            model_problem=self._observed.problem,
+            canary_waiting=facts.crash(pods, canary) or facts.obstacle(pods, canary),
+        )
+
+    def _children(self, status: ModelDeploymentStatus) -> Iterator[Write]:
+        """What the revisions in use need."""
+        services = self._observed.children.get(SERVICES, {})
+        for used in (status.stable, status.canary):
+            revision = self._known.get(used.revision) if used else None
+            if revision is None:
+                continue
+            if revision.name not in self._records:
+                yield Create(objects.record(self._obj, revision, self._next_number()))
+            workload = objects.deployment(self._obj, revision, self._spec.replicas, self._settings)
+            yield from _made(self._workloads.get(revision.name), workload)
+            yield from _made(services.get(revision.name), objects.service(self._obj, revision))
+
+    def _next_number(self) -> int:
+        return 1 + max((int(dig(one, "revision") or 0) for one in self._records.values()), default=0)
+
+    def _told(self, status: ModelDeploymentStatus) -> Iterator[Emit]:
+        """Events of what has just been decided."""
+        before = self._before
+        if status.stable and (before.stable is None or before.stable.revision != status.stable.revision):
+            reason = "Promoted" if before.stable else "Started"
+            yield self._event("Normal", reason, f"{_title(status.stable)} is the stable revision")
+        if status.rejected and status.rejected != before.rejected:
+            text = f"{_title(status.rejected)} is rolled back: {status.rejected.reason}: {status.rejected.message}"
+            yield self._event("Warning", "RolledBack", text)
+        if status.canary and (before.canary is None or before.canary.revision != status.canary.revision):
+            yield self._event("Normal", "RolloutStarted", f"{_title(status.canary)} is tried")
+        if status.command and status.command != before.command:
+            yield self._event("Normal", "Command", f"{status.command.text}: {status.command.outcome}")
+
+    def _event(self, kind: generic.EventType, reason: str, text: str) -> Emit:
+        return Emit(generic.event(self._obj, kind, reason, text, self._now))
+
+    def _route(self, weights: Mapping[str, int]) -> Iterator[Write]:
+        if not weights or self._observed.gateway is None or (self._observed.route and not self._route_is_ours):
+            return
+        yield from _made(self._observed.route, objects.route(self._obj, self._spec.endpoint, weights))
+
+    def _unused(self, decision: _Decision) -> Iterator[Delete]:
+        """What neither the route as it was seen, nor the decision names. Its pods answer what they have begun."""
+        status = decision.status
+        used = {one.revision for one in (status.stable, status.canary) if one} | set(self._weights)
+        for resource in (SERVICES, DEPLOYMENTS):
+            children = self._observed.children.get(resource, {})
+            yield from (Delete(child) for name, child in children.items() if name not in used)
+        past = sorted(
+            (one for name, one in self._records.items() if name not in used),
+            key=lambda one: int(dig(one, "revision") or 0),
+        )
+        yield from map(Delete, past[:-_KEPT_RECORDS])
+
+    def _again(self, decision: _Decision, said: list[Condition]) -> float:
+        """Pods, the route's status and the registry are not watched."""
+        settled = said[0].status == "True" and decision.status.canary is None and decision.weights == self._weights
+        return _SELDOM if settled else _SOON
+
+
+def _made(existing: Json | None, desired: Json) -> Iterator[Write]:
+    """What makes an object be as desired."""
+    if existing is None:
+        yield Create(desired)
+    elif not contains(existing, desired):
+        yield Apply(bound(desired, existing))
+
+
+def _title(revision: object) -> str:
+    name, version = getattr(revision, "model_name", ""), getattr(revision, "model_version", "")
+    return f"{name} v{version}" if name else ""
+
+
+def _address(gateway: Json | None, spec: ModelDeploymentSpec) -> str | None:
+    """Where the Gateway's first HTTP listener answers."""
+    address = spec.endpoint.hostname or dig(gateway, "status", "addresses", 0, "value")
+    listeners = dig(gateway, "spec", "listeners") or ()
+    port = next((dig(one, "port") for one in listeners if dig(one, "protocol") == "HTTP"), None)
+    if not address or not port:
+        return None
+    return f"http://{address}{'' if port == 80 else f':{port}'}{spec.endpoint.path}"
+
+
+def _present(write: ApplyStatus | None) -> tuple[ApplyStatus, ...]:
+    return (write,) if write else ()

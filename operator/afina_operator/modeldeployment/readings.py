@@ -1,0 +1,152 @@
+"""Reads the counters of the model servers, and tells what was counted between two looks.
+
+A counter tells of all requests since its pod began; a look needs those since the last look. What was read last is kept
+in memory, under the number of the look that it was read for: a look whose result could not be recorded is made again
+upon the same. An operator that begins anew has read nothing, so its first look only begins to count: requests are
+left out then, which costs time and never validity.
+"""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from afina_operator.resources import Json, dig
+
+_TIMEOUT_SECONDS = 2.0
+_REQUESTS = "afina_model_requests_total"
+_SECONDS = "afina_model_request_seconds_bucket"
+_PREDICTIONS = "afina_model_predictions_total"
+_MAX_BYTES = 1_000_000
+
+Counts = Mapping[tuple[str, str], float]
+"""Counters of a pod, by name and label value."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one revision did between two looks."""
+
+    codes: Mapping[str, int] = field(default_factory=dict)
+    """Requests by HTTP status."""
+    seconds: Mapping[float, int] = field(default_factory=dict)
+    """Requests by the upper bound of the bucket that their latency fell into."""
+    predictions: Mapping[str, int] = field(default_factory=dict)
+    """Predictions by bin."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the pods of a revision said."""
+
+    by_pod: Mapping[str, Counts]
+    """By uid of the pod; those that did not answer are not there."""
+
+
+class Readings:
+    """The last readings of every rollout."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int], dict[str, Counts]] = {}
+
+    def batches(self, rollout: str, look: int, now: Mapping[str, Reading]) -> dict[str, Batch | None] | None:
+        """What each revision did since the look before.
+
+        Args:
+            rollout: uid of the object and name of its canary.
+            look: how many looks were recorded before this one.
+            now: readings by revision.
+
+        Returns:
+            None where nothing was read for the look before: it begins to count now. A revision of which no pod
+            answered has None.
+        """
+        everything = {pod: counts for reading in now.values() for pod, counts in reading.by_pod.items()}
+        before = self._kept.get((rollout, look))
+        if before is None:
+            self._kept[rollout, look] = everything
+            return None
+        self._kept = {key: kept for key, kept in self._kept.items() if key == (rollout, look) or key[0] != rollout}
+        # A pod that does not answer now may answer next time: its counters go on from where they were.
+        self._kept[rollout, look + 1] = {**before, **everything}
+        return {revision: _batch(reading, before) if reading.by_pod else None for revision, reading in now.items()}
+
+
+def _batch(reading: Reading, before: Mapping[str, Counts]) -> Batch:
+    grown: Counter[tuple[str, str]] = Counter()
+    for pod, counts in reading.by_pod.items():
+        if pod in before:
+            grown.update(_growth(before[pod], counts))
+        else:
+            grown.update({key: int(value) for key, value in counts.items()})
+    return Batch(
+        codes={label: count for (name, label), count in grown.items() if name == _REQUESTS},
+        seconds=_per_bucket({float(label): count for (name, label), count in grown.items() if name == _SECONDS}),
+        predictions={label: count for (name, label), count in grown.items() if name == _PREDICTIONS},
+    )
+
+
+def _growth(before: Counts, now: Counts) -> dict[tuple[str, str], int]:
+    """A counter that is less than it was began anew, and with it all of its container's."""
+    restarted = any(now.get(key, 0) < value for key, value in before.items())
+    return {key: int(value - (0 if restarted else before.get(key, 0))) for key, value in now.items()}
+
+
+def _per_bucket(cumulative: Mapping[float, int]) -> dict[float, int]:
+    found, below = {}, 0
+    for bound in sorted(cumulative):
+        found[bound], below = cumulative[bound] - below, cumulative[bound]
+    return found
+
+
+async def read(pods: Sequence[Json], port: int) -> Reading:
+    """Ask the pods of a revision."""
+    ready = [pod for pod in pods if dig(pod, "status", "podIP")]
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        answers = await asyncio.gather(*(_counts(session, pod, port) for pod in ready))
+    known = zip(ready, answers, strict=True)
+    return Reading({pod["metadata"]["uid"]: counts for pod, counts in known if counts is not None})
+
+
+async def _counts(session: aiohttp.ClientSession, pod: Json, port: int) -> Counts | None:
+    address = pod["status"]["podIP"]
+    host = f"[{address}]" if ":" in address else address
+    try:
+        async with session.get(f"http://{host}:{port}/metrics") as response:
+            text = await _text(response.content)
+            return parse(text) if response.status == 200 else None
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return None
+
+
+async def _text(content: aiohttp.StreamReader) -> str:
+    found = b""
+    async for chunk in content.iter_chunked(65_536):
+        found += chunk
+        if len(found) > _MAX_BYTES:
+            raise ValueError("the metrics are too long")
+    return found.decode()
+
+
+def parse(text: str) -> Counts:
+    """The counters that the judge needs, from the Prometheus text format.
+
+    Raises:
+        ValueError: it is no such text, or a counter is no number.
+    """
+    label = {_REQUESTS: "code", _SECONDS: "le", _PREDICTIONS: "bin"}
+    samples: Sequence[tuple[str, Mapping[str, str], float]] = [
+        (sample.name, sample.labels, sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name in label
+    ]
+    found = {(name, labels[label[name]]): value for name, labels, value in samples}
+    if not all(math.isfinite(value) and value >= 0 for value in found.values()):
+        raise ValueError("a counter is no number")
+    return found

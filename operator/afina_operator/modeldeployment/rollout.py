@@ -1,0 +1,114 @@
+"""What becomes of the status: which revision is stable, which is the canary, at which step. Pure.
+
+What is decided here is recorded before it is done: where a crash comes between, the next pass does what was recorded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from afina_api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus, RolloutStatus, Step
+from afina_operator.modeldeployment.commands import next_step, reject
+from afina_operator.modeldeployment.revisions import Revision
+
+
+@dataclass(frozen=True)
+class Canary:
+    """How the canary's pods and its share of the traffic are now."""
+
+    ready: int = 0
+    """Pods that answer inferences."""
+    weight: int | None = None
+    """Percent, as the route has it; None where the route does not name it."""
+    crash: str = ""
+    """Why its servers do not stay."""
+    waiting: str = ""
+    """What its pods wait for."""
+
+
+def decide(
+    status: ModelDeploymentStatus,
+    spec: ModelDeploymentSpec,
+    wanted: Revision | None,
+    canary: Canary,
+    now: datetime,
+    *,
+    stable_was_served: bool,
+) -> ModelDeploymentStatus:
+    """The status after what there is to decide.
+
+    Args:
+        status: as it is, with the judge's last verdict.
+        spec: of the object.
+        wanted: the revision that the spec asks for; None while nobody knows.
+        canary: of the revision that is tried.
+        now: the time.
+        stable_was_served: whether the stable revision has ever had traffic.
+    """
+    if wanted is None:
+        return _progressed(status, spec, canary, now)
+    stable = status.stable
+    if stable is None or (not stable_was_served and stable.revision != wanted.name):
+        # Nobody is served yet, so there is nothing to protect.
+        return status.model_copy(update={"stable": wanted.status(), "canary": None, "rollout": None})
+    if stable.revision == wanted.name:
+        return status.model_copy(update={"canary": None, "rollout": None, "rejected": None})
+    if status.rejected and status.rejected.revision == wanted.name:
+        return status.model_copy(update={"canary": None, "rollout": None})
+    if status.canary is None or status.canary.revision != wanted.name or status.rollout is None:
+        rollout = RolloutStatus(step=0, step_start_time=now, start_time=now, evidence=[])
+        return status.model_copy(update={"canary": wanted.status(), "rollout": rollout})
+    return _progressed(status, spec, canary, now)
+
+
+def _progressed(
+    status: ModelDeploymentStatus, spec: ModelDeploymentSpec, canary: Canary, now: datetime
+) -> ModelDeploymentStatus:
+    """A step further, if the present one is done; or the end of it."""
+    rollout = status.rollout
+    if status.canary is None or rollout is None:
+        return status
+    if failure := _failure(rollout, spec, canary, now):
+        return reject(status, *failure, now)
+    if canary.weight is None or not canary.ready:
+        return status
+    steps = spec.rollout.steps
+    if rollout.step >= len(steps):
+        return status.model_copy(update={"stable": status.canary, "canary": None, "rollout": None, "rejected": None})
+    if rollout.paused or not _is_done(steps[rollout.step], rollout, canary, now):
+        return status
+    return status.model_copy(update={"rollout": next_step(rollout, now)})
+
+
+def _failure(
+    rollout: RolloutStatus, spec: ModelDeploymentSpec, canary: Canary, now: datetime
+) -> tuple[str, str] | None:
+    """Why the canary must go, as a word and for people."""
+    if rollout.verdict == "Fail":
+        return "JudgeFailed", rollout.message
+    if canary.crash:
+        return "CrashLoop", canary.crash
+    if canary.weight and not canary.ready:
+        return "CanaryNotReady", "none of its pods is ready any more"
+    deadline = spec.rollout.progress_deadline_seconds
+    is_late = now - rollout.start_time >= timedelta(seconds=deadline)
+    if is_late and canary.weight is None and canary.ready < spec.replicas:
+        waiting = f": {canary.waiting}" if canary.waiting else ""
+        return "ProgressDeadlineExceeded", f"it was not ready after rollout.progressDeadlineSeconds {deadline}{waiting}"
+    return None
+
+
+def _is_done(step: Step, rollout: RolloutStatus, canary: Canary, now: datetime) -> bool:
+    if step.set_weight is not None:
+        return canary.weight == step.set_weight
+    if step.pause_seconds is not None:
+        return now - rollout.step_start_time >= timedelta(seconds=step.pause_seconds)
+    if step.gate is not None:
+        return rollout.approved
+    return rollout.verdict == "Pass"
+
+
+def weight(steps: Sequence[Step], index: int) -> int:
+    """Percent of the requests that a ready canary has at that step. It has all of them as the stable revision only."""
+    known = [step.set_weight for step in steps[: index + 1] if step.set_weight is not None]
+    return known[-1] if known else 0

@@ -1,0 +1,79 @@
+"""ModelDeployments that must be refused or accepted, read by two doors: the models and the API server."""
+
+from support.specs import REMOVE, Json, Refused, changed
+
+GOOD_DEPLOYMENT: Json = {
+    "apiVersion": "afina.dev/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "good"},
+    "spec": {"model": {"uri": "models:/loans@champion"}, "endpoint": {"gatewayRef": {"name": "afina"}}},
+}
+_URI, _STEPS = "spec.model.uri", "spec.rollout.steps"
+
+_CASES: dict[str, Refused] = {
+    "unknown field of a deployment": Refused({"spec.weight": 10}, "spec.weight", "unknown field", "Extra inputs"),
+    "no endpoint": Refused({"spec.endpoint": REMOVE}, "spec.endpoint", "Required value", "Field required"),
+    "no model": Refused({"spec.model": {}}, "spec.model", "exactly one of uri and autoMLJobRef"),
+    "two models": Refused(
+        {"spec.model": {"uri": "models:/a/1", "autoMLJobRef": {"name": "a"}}},
+        "spec.model",
+        "exactly one of uri and autoMLJobRef",
+    ),
+    "URI of a file": Refused({_URI: "file:///etc/passwd"}, _URI, "should match", "should match"),
+    "URI without version": Refused({_URI: "models:/loans"}, _URI, "should match", "should match"),
+    "URI that climbs": Refused({_URI: "models:/../1"}, _URI, "should match", "should match"),
+    "runtime of others": Refused(
+        {"spec.runtime": {"name": "Triton"}}, "spec.runtime.name", "supported values", "Input should be"
+    ),
+    "no replica": Refused({"spec.replicas": 0}, "spec.replicas", "greater than or equal to 1", "greater than or equal"),
+    "step of nothing": Refused({_STEPS: [{}]}, f"{_STEPS}[0]", "a step has exactly one of"),
+    "step of two": Refused(
+        {_STEPS: [{"setWeight": 10, "pauseSeconds": 5}]}, f"{_STEPS}[0]", "a step has exactly one of"
+    ),
+    "weight above all": Refused(
+        {_STEPS: [{"setWeight": 101}]}, f"{_STEPS}[0].setWeight", "less than or equal to 100", "less than or equal"
+    ),
+    "alpha of one": Refused(
+        {"spec.rollout.judge": {"alpha": 1}}, "spec.rollout.judge.alpha", "less than or equal to", "less than or"
+    ),
+    "latency ratio that noise exceeds": Refused(
+        {"spec.rollout.judge": {"maxLatencyRatio": 1.01}},
+        "spec.rollout.judge.maxLatencyRatio",
+        "greater than or equal to 1.1",
+        "greater than or equal to 1.1",
+    ),
+    "path with a query": Refused({"spec.endpoint.path": "/a?b"}, "spec.endpoint.path", "should match", "should match"),
+    "gateway of another namespace": Refused(
+        {"spec.endpoint.gatewayRef": {"name": "afina", "namespace": "theirs"}},
+        "spec.endpoint.gatewayRef.namespace",
+        "unknown field",
+        "Extra inputs",
+    ),
+    "long name": Refused({"metadata.name": "a" * 41}, "", "the name may have at most 40 characters"),
+}
+REFUSED_SERVING: dict[str, tuple[Json, Refused]] = {name: (GOOD_DEPLOYMENT, case) for name, case in _CASES.items()}
+
+ACCEPTED_SERVING: dict[str, Json] = {
+    "the least deployment": GOOD_DEPLOYMENT,
+    "a deployment with everything": changed(
+        GOOD_DEPLOYMENT,
+        {
+            "spec.model": {"autoMLJobRef": {"name": "loans"}},
+            "spec.replicas": 3,
+            "spec.resources": {"cpu": "2", "memory": "4Gi", "gpu": 1},
+            "spec.rollout": {
+                "steps": [
+                    {"setWeight": 5},
+                    {"gate": {}},
+                    {"analysis": {"minSamples": 500}},
+                    {"setWeight": 100},
+                    {"pauseSeconds": 60},
+                ],
+                "judge": {"alpha": 0.01, "maxErrorShareIncrease": 0, "maxLatencyRatio": 2, "maxPredictionDrift": 0.1},
+                "progressDeadlineSeconds": 60,
+            },
+            "spec.endpoint": {"gatewayRef": {"name": "afina"}, "hostname": "models.example.com", "path": "/v1/loans"},
+        },
+    ),
+    "a deployment without steps": changed(GOOD_DEPLOYMENT, {"spec.rollout": {"steps": []}}),
+}

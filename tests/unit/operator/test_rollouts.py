@@ -1,0 +1,314 @@
+"""Rollouts in the simulated world: good and bad canaries, what people say, and crashes between any two writes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from afina_api.modeldeployment import ROLLOUT_VERBS
+from afina_operator.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, dig
+from world.modeldeployments import ROUTE, TARGET, Behaviour, Lab
+from world.passes import Fault
+
+
+def serving() -> Lab:
+    """Version 1 is served."""
+    lab = Lab()
+    lab.apply()
+    lab.live(lambda now: now.versions() == {"1": 100} and now.condition("Ready")[0] == "True")
+    return lab
+
+
+def trying(behaviour: Behaviour = Behaviour(), **spec: object) -> Lab:  # noqa: B008 - frozen
+    """Version 2 is the canary at 10 %."""
+    lab = serving()
+    lab.behaviours["2"] = behaviour
+    if spec:
+        lab.apply(**spec)
+    lab.models.champion = "2"
+    lab.live(lambda now: now.versions() == {"1": 90, "2": 10}, requests=0)
+    lab.work()
+    return lab
+
+
+def test_the_first_revision_gets_the_traffic_when_it_is_ready() -> None:
+    lab = Lab()
+    lab.behaviours["1"] = Behaviour(starts=False)
+    lab.apply()
+    lab.rest()
+    assert not lab.weights()
+    assert lab.condition("Ready") == ("False", "Starting")
+    lab.behaviours.clear()
+    lab.rest()
+    assert lab.versions() == {"1": 100}
+    assert lab.condition("Ready") == ("True", "Serving")
+
+
+def test_a_first_revision_that_never_starts_may_be_replaced() -> None:
+    lab = Lab()
+    lab.behaviours["1"] = Behaviour(starts=False)
+    lab.apply()
+    lab.rest()
+    lab.models.champion = "2"
+    lab.rest()
+    assert lab.versions() == {"2": 100}
+    assert len(lab.world.of(DEPLOYMENTS)) == 1
+
+
+def test_a_good_canary_gets_all_of_the_traffic_step_by_step() -> None:
+    lab = trying()
+    lab.live(lambda now: now.versions() == {"2": 100})
+    by_share = [sorted(shares.values()) for shares in lab.routes]
+    assert by_share == [[100], [0, 100], [10, 90], [50, 50], [100]]
+    lab.rest()
+    assert lab.condition("Progressing") == ("False", "Stable")
+    assert len(lab.world.of(DEPLOYMENTS)) == 1
+    assert len(lab.world.of(SERVICES)) == 1
+
+
+BAD = {
+    "fails": (Behaviour(error_share=0.3), "JudgeFailed", "errors"),
+    "is slow": (Behaviour(slowness=25), "JudgeFailed", "latency"),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "reason", "words"), BAD.values(), ids=BAD.keys())
+def test_a_bad_canary_is_rolled_back_before_the_next_step(behaviour: Behaviour, reason: str, words: str) -> None:
+    lab = trying(behaviour)
+    lab.live(lambda now: now.versions() == {"1": 100})
+    lab.rest()
+    assert [50, 50] not in [sorted(shares.values()) for shares in lab.routes]
+    assert lab.condition("RolledBack") == ("True", reason)
+    assert words in lab.status()["rejected"]["message"]
+    assert lab.condition("Ready")[0] == "True"
+    assert len(lab.world.of(DEPLOYMENTS)) == 1
+    lab.live(lambda now: now.world.now.minute > 5)
+    assert lab.versions() == {"1": 100}, "it is not tried again by itself"
+
+
+def test_a_canary_that_crashes_gets_no_traffic() -> None:
+    lab = serving()
+    lab.behaviours["2"] = Behaviour(crashes=True)
+    lab.models.champion = "2"
+    lab.rest()
+    assert lab.routes[-1] == lab.routes[0]
+    assert lab.condition("RolledBack") == ("True", "CrashLoop")
+    assert "a file was changed" in lab.status()["rejected"]["message"]
+
+
+def test_a_canary_that_never_gets_ready_is_given_up() -> None:
+    lab = serving()
+    lab.behaviours["2"] = Behaviour(starts=False)
+    lab.models.champion = "2"
+    lab.live(lambda now: now.condition("RolledBack") == ("True", "ProgressDeadlineExceeded"))
+    assert lab.versions() == {"1": 100}
+
+
+def test_a_canary_whose_pods_all_go_is_rolled_back() -> None:
+    lab = trying()
+    lab.behaviours["2"] = Behaviour(starts=False)
+    lab.live(lambda now: now.condition("RolledBack") == ("True", "CanaryNotReady"), requests=0)
+    lab.rest()
+    assert lab.versions() == {"1": 100}
+
+
+def test_without_traffic_nothing_is_decided() -> None:
+    lab = trying()
+    for _ in range(300):
+        lab.work()
+        lab.nature()
+        lab.world.wait(10)
+    assert lab.versions() == {"1": 90, "2": 10}
+    assert lab.condition("Inconclusive") == ("True", "TooFewSamples")
+
+
+def test_an_operator_that_forgets_its_readings_comes_to_the_same_end() -> None:
+    lab = trying(Behaviour(error_share=0.3))
+    lab.traffic(200)
+    lab.work()
+    lab.restart_operator()
+    lab.live(lambda now: now.versions() == {"1": 100})
+    assert lab.condition("RolledBack") == ("True", "JudgeFailed")
+
+
+def test_another_version_in_the_midst_of_a_rollout_begins_anew() -> None:
+    lab = trying()
+    lab.models.champion = "3"
+    lab.live(lambda now: now.versions() == {"3": 100})
+    assert {50} not in [set(shares.values()) for shares in lab.routes[:3]]
+    lab.rest()
+    assert len(lab.world.of(DEPLOYMENTS)) == 1
+
+
+def test_going_back_ends_the_rollout() -> None:
+    lab = trying()
+    lab.models.champion = "1"
+    lab.rest()
+    assert lab.versions() == {"1": 100}
+    assert "canary" not in lab.status()
+    assert len(lab.world.of(DEPLOYMENTS)) == 1
+
+
+def test_a_registry_that_does_not_answer_changes_nothing() -> None:
+    lab = serving()
+    lab.models.champion = None
+    lab.rest()
+    assert lab.versions() == {"1": 100}
+    assert lab.condition("Ready")[0] == "True"
+    assert lab.condition("Progressing") == ("False", "ModelUnavailable")
+
+
+def test_a_spec_that_cannot_be_read_changes_nothing() -> None:
+    lab = trying()
+    lab.apply(replicas=-1)
+    before = lab.weights()
+    lab.work()
+    lab.work()
+    assert lab.weights() == before
+    assert lab.condition("Progressing") == ("False", "InvalidSpec")
+    assert lab.condition("Ready")[0] == "True"
+
+
+def test_an_autoscaler_may_scale_in_a_rollout() -> None:
+    lab = trying()
+    lab.apply(replicas=5)
+    lab.rest()
+    assert [one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)] == [5, 5]
+    assert lab.status()["replicas"] == 10
+    lab.live(lambda now: now.versions() == {"2": 100})
+
+
+def test_what_somebody_changes_by_hand_is_set_right() -> None:
+    lab = trying()
+    (deployment, *_) = lab.world.of(DEPLOYMENTS)
+    target = next(one for one in lab.world.objects if one.resource is DEPLOYMENTS)
+    lab.world.edit(target, lambda obj: {**obj, "spec": obj["spec"] | {"replicas": 7}}, "user")
+    lab.world.edit(ROUTE, lambda obj: {**obj, "spec": {"rules": []}}, "user")
+    lab.rest()
+    assert {one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)} == {deployment["spec"]["replicas"]}
+    assert sum(lab.weights().values()) == 100
+
+
+# What people say.
+
+STATES: dict[str, Callable[[], Lab]] = {
+    "stable": serving,
+    "canary": trying,
+    "paused": lambda: _said(trying(), "pause"),
+    "gate": lambda: trying(rollout={"steps": [{"setWeight": 10}, {"gate": {}}, {"pauseSeconds": 600}]}),
+    "rejected": lambda: _said(trying(), "abort"),
+}
+
+
+def _said(lab: Lab, text: str) -> Lab:
+    lab.say(text)
+    lab.rest()
+    return lab
+
+
+# By state: the weights after the verb has been said, and a word of the outcome.
+OUTCOMES: dict[tuple[str, str], tuple[dict[str, int], str]] = {
+    **{("stable", verb): ({"1": 100}, "nothing was done") for verb in ROLLOUT_VERBS},
+    ("canary", "promote"): ({"2": 100}, "all of the traffic"),
+    ("canary", "abort"): ({"1": 100}, "rolled back"),
+    ("canary", "pause"): ({"1": 90, "2": 10}, "no step"),
+    ("canary", "resume"): ({"1": 90, "2": 10}, "goes on"),
+    ("canary", "approve"): ({"1": 90, "2": 10}, "no gate"),
+    ("canary", "skip"): ({"1": 50, "2": 50}, "skipped"),
+    ("canary", "retry"): ({"1": 90, "2": 10}, "nothing was done"),
+    ("paused", "promote"): ({"2": 100}, "all of the traffic"),
+    ("paused", "abort"): ({"1": 100}, "rolled back"),
+    ("paused", "pause"): ({"1": 90, "2": 10}, "no step"),
+    ("paused", "resume"): ({"1": 90, "2": 10}, "goes on"),
+    ("paused", "approve"): ({"1": 90, "2": 10}, "no gate"),
+    ("paused", "skip"): ({"1": 50, "2": 50}, "skipped"),
+    ("paused", "retry"): ({"1": 90, "2": 10}, "nothing was done"),
+    ("gate", "promote"): ({"2": 100}, "all of the traffic"),
+    ("gate", "abort"): ({"1": 100}, "rolled back"),
+    ("gate", "pause"): ({"1": 90, "2": 10}, "no step"),
+    ("gate", "resume"): ({"1": 90, "2": 10}, "goes on"),
+    ("gate", "approve"): ({"1": 90, "2": 10}, "approved"),
+    ("gate", "skip"): ({"1": 90, "2": 10}, "skipped"),
+    ("gate", "retry"): ({"1": 90, "2": 10}, "nothing was done"),
+    **{("rejected", verb): ({"1": 100}, "nothing was done") for verb in ROLLOUT_VERBS},
+    ("rejected", "retry"): ({"1": 90, "2": 10}, "tried again"),
+}
+
+
+def test_every_state_and_verb_has_an_outcome() -> None:
+    assert set(OUTCOMES) == {(state, verb) for state in STATES for verb in ROLLOUT_VERBS}
+
+
+@pytest.mark.parametrize(("state", "verb"), OUTCOMES, ids=[" ".join(key) for key in OUTCOMES])
+def test_what_is_said_has_its_outcome(state: str, verb: str) -> None:
+    shares, words = OUTCOMES[state, verb]
+    lab = STATES[state]()
+    _said(lab, f"{verb} by=a-test")
+    assert lab.versions() == shares
+    assert words in lab.status()["command"]["outcome"]
+
+
+def test_a_gate_opens_for_who_approves() -> None:
+    lab = STATES["gate"]()
+    lab.rest()
+    assert lab.condition("Progressing") == ("False", "GateClosed")
+    _said(lab, "approve")
+    assert lab.status()["rollout"]["step"] == 2
+
+
+def test_the_same_words_are_obeyed_once() -> None:
+    lab = _said(trying(), "skip")
+    lab.rest()
+    assert lab.status()["rollout"]["step"] == 3
+    lab.say("skip again")
+    lab.rest()
+    assert lab.versions() == {"2": 100}
+
+
+def test_an_unknown_verb_says_which_there_are() -> None:
+    lab = _said(trying(), "explode")
+    assert "promote, abort" in lab.status()["command"]["outcome"]
+
+
+# Crashes.
+
+
+def _end(lab: Lab) -> object:
+    """What must be the same whatever happened on the way."""
+    children = sorted(str(target) for target in lab.world.objects if target.resource not in (HTTP_ROUTES,))
+    kept = {key: dig(lab.status(), key, "revision") for key in ("stable", "canary", "rejected")}
+    return children, lab.versions(), kept, lab.condition("Ready"), lab.condition("RolledBack")
+
+
+ENDS: dict[str, tuple[Behaviour, dict[str, int]]] = {
+    "promoted": (Behaviour(), {"2": 100}),
+    "rolled back": (Behaviour(error_share=0.5), {"1": 100}),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "shares"), ENDS.values(), ids=ENDS.keys())
+@pytest.mark.parametrize("at", range(6))
+def test_a_crash_before_any_write_of_every_pass_changes_nothing(
+    behaviour: Behaviour, shares: dict[str, int], at: int
+) -> None:
+    undisturbed = trying(behaviour)
+    undisturbed.live(lambda now: now.versions() == shares)
+    undisturbed.rest()
+    lab = Lab()
+    lab.apply()
+    lab.behaviours["2"] = behaviour
+    for turn in range(200):
+        if turn == 10:
+            lab.models.champion = "2"
+        # In every other pass, so that there are looks from which something is learned.
+        if turn % 2:
+            lab.work(Fault(at))
+            lab.restart_operator()
+            lab.work()
+        lab.work()
+        lab.nature()
+        lab.traffic(400)
+        lab.world.wait(2.0)
+    lab.rest()
+    assert lab.versions() == shares
+    assert _end(lab) == _end(undisturbed)
+    assert TARGET in lab.world.objects

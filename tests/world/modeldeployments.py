@@ -1,0 +1,247 @@
+"""A ModelDeployment in the simulated world: its registry, the Deployment controller, the Gateway and the traffic."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from afina_operator.conditions import condition
+from afina_operator.judge import LATENCY_BOUNDS
+from afina_operator.modeldeployment.facts import weights
+from afina_operator.modeldeployment.handlers import controller
+from afina_operator.modeldeployment.objects import REVISION_LABEL
+from afina_operator.modeldeployment.observe import Observer
+from afina_operator.modeldeployment.readings import Reading
+from afina_operator.registry import ModelUnavailableError, RegisteredVersion
+from afina_operator.resources import (
+    DEPLOYMENTS,
+    GATEWAYS,
+    HTTP_ROUTES,
+    MODEL_DEPLOYMENTS,
+    PODS,
+    SERVICES,
+    Json,
+    Ref,
+    dig,
+)
+from afina_operator.settings import Settings
+from world.apiserver import OPERATOR, ApiServer, Change
+from world.passes import Fault, Pass, run_pass
+from world.subjects import NAMESPACE, made
+
+TARGET = Ref(MODEL_DEPLOYMENTS, NAMESPACE, "loans")
+ROUTE = Ref(HTTP_ROUTES, NAMESPACE, "mldep-loans")
+GATEWAY = Ref(GATEWAYS, NAMESPACE, "afina")
+URI = "models:/loans@champion"
+SPEC: Json = {
+    "model": {"uri": URI},
+    "replicas": 2,
+    "rollout": {
+        "steps": [{"setWeight": 10}, {"analysis": {"minSamples": 200}}, {"setWeight": 50}, {"pauseSeconds": 30}],
+        "progressDeadlineSeconds": 120,
+    },
+    "endpoint": {"gatewayRef": {"name": "afina"}, "path": "/loans"},
+}
+
+
+@dataclass
+class Models:
+    """A registry: what the champion is now."""
+
+    champion: str | None = "1"
+
+    async def resolve(self, uri: str) -> RegisteredVersion:
+        version = self.champion if uri == URI else uri.rpartition("/")[2]
+        if version is None:
+            raise ModelUnavailableError("the registry does not answer")
+        digest = "sha256:" + version.zfill(64)
+        return RegisteredVersion("loans", version, digest, f"s3://models/{version}")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How the servers of a version do."""
+
+    starts: bool = True
+    crashes: bool = False
+    error_share: float = 0.0
+    slowness: int = 0
+    """Buckets by which its latencies are higher."""
+
+
+@dataclass
+class Lab:
+    """A world with one ModelDeployment, whose every write is checked."""
+
+    world: ApiServer = field(init=False)
+    models: Models = field(default_factory=Models)
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    """By version of the model."""
+    counted: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    """Counters of the pods, by their uid."""
+    routes: list[Mapping[str, int]] = field(default_factory=list)
+    """All weights that the route ever had."""
+
+    def __post_init__(self) -> None:
+        self.world = ApiServer(check=self._check)
+        self.world.make(made(GATEWAY, spec={"listeners": [{"protocol": "HTTP", "port": 8000}]}), "user")
+        self.control = controller(Observer(self.models, self._read), Settings())
+
+    def apply(self, **spec: Any) -> None:
+        """Apply the object, or change it."""
+        if TARGET in self.world.objects:
+            self.world.edit(TARGET, lambda obj: {**obj, "spec": obj["spec"] | spec}, "user")
+        else:
+            self.world.make(made(TARGET, spec=SPEC | spec), "user")
+
+    def say(self, text: str) -> None:
+        """Tell the rollout something."""
+        note = {"annotations": {"afina.dev/rollout": text}}
+        self.world.edit(TARGET, lambda obj: {**obj, "metadata": obj["metadata"] | note}, "user")
+
+    def work(self, fault: Fault | None = None) -> Pass:
+        """One pass of the operator."""
+        return run_pass(self.control, self.world, TARGET, fault)
+
+    def restart_operator(self) -> None:
+        """What it had in its memory is gone."""
+        self.control = controller(Observer(self.models, self._read), Settings())
+
+    def nature(self) -> None:
+        """The Deployment controller makes pods, the kubelet starts them, the Gateway takes the route."""
+        for workload in self.world.of(DEPLOYMENTS):
+            self._run(workload)
+        kept = {name.name for name in self.world.objects if name.resource is DEPLOYMENTS}
+        for pod in self.world.of(PODS):
+            if dig(pod, "metadata", "labels", REVISION_LABEL) not in kept:
+                self.world.remove(Ref(PODS, NAMESPACE, pod["metadata"]["name"]), "garbage-collector")
+        route = self.world.objects.get(ROUTE)
+        if route:
+            seen = {"observedGeneration": route["metadata"]["generation"], "status": "True"}
+            parents = [{"conditions": [{"type": "Accepted", **seen}, {"type": "ResolvedRefs", **seen}]}]
+            self.world.write_status(made(ROUTE, status={"parents": parents}), "gateway")
+
+    def _run(self, workload: Json) -> None:
+        name, count = workload["metadata"]["name"], workload["spec"]["replicas"]
+        behaviour = self._behaviour(workload)
+        for index in range(count):
+            target = Ref(PODS, NAMESPACE, f"{name}-{index}")
+            if target not in self.world.objects:
+                pod = made(target)
+                pod["metadata"]["labels"] = workload["spec"]["template"]["metadata"]["labels"]
+                self.world.make(pod, "deployment-controller")
+            if behaviour.crashes:
+                ended = {"exitCode": 10, "message": '{"reason": "DigestMismatch", "message": "a file was changed"}'}
+                statuses = [{"restartCount": 1, "lastState": {"terminated": ended}}]
+                self.world.write_status(made(target, status={"containerStatuses": statuses}), "kubelet")
+        ready = count if behaviour.starts and not behaviour.crashes else 0
+        status = {
+            "observedGeneration": workload["metadata"]["generation"],
+            "replicas": count,
+            "updatedReplicas": count,
+            "readyReplicas": ready,
+        }
+        self.world.write_status(made(Ref(DEPLOYMENTS, NAMESPACE, name), status=status), "deployment-controller")
+
+    def _behaviour(self, workload: Json) -> Behaviour:
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        version = next(one["value"] for one in container["env"] if one["name"] == "AFINA_MODEL_VERSION")
+        return self.behaviours.get(version, Behaviour())
+
+    def traffic(self, requests: int) -> None:
+        """So many requests, split as the route says, evenly over the ready pods."""
+        for revision, weight in self.weights().items():
+            workload = self.world.objects[Ref(DEPLOYMENTS, NAMESPACE, revision)]
+            behaviour = self._behaviour(workload)
+            count = requests * weight // 100
+            for pod in [
+                one for one in self.world.of(PODS) if dig(one, "metadata", "labels", REVISION_LABEL) == revision
+            ]:
+                counters = self.counted.setdefault(pod["metadata"]["uid"], Counter())
+                share = count // workload["spec"]["replicas"]
+                failed = round(share * behaviour.error_share)
+                counters["afina_model_requests_total", "500"] += failed
+                counters["afina_model_requests_total", "200"] += share - failed
+                typical = 40 + behaviour.slowness
+                for index, bound in enumerate(LATENCY_BOUNDS):
+                    # A tenth of the requests takes longer.
+                    below = share if index >= typical + 5 else share * 9 // 10 if index >= typical else 0
+                    counters["afina_model_request_seconds_bucket", str(bound)] += below
+                counters["afina_model_request_seconds_bucket", "+Inf"] += share
+
+    async def _read(self, pods: Sequence[Json], port: int) -> Reading:
+        known = {pod["metadata"]["uid"]: self.counted.get(pod["metadata"]["uid"], Counter()) for pod in pods}
+        return Reading({uid: dict(counters) for uid, counters in known.items()})
+
+    def live(
+        self, until: Callable[["Lab"], bool], *, requests: int = 200, seconds: float = 2.0, passes: int = 400
+    ) -> None:
+        """Let everybody work until something is so.
+
+        Raises:
+            AssertionError: it does not come about.
+        """
+        for _ in range(passes):
+            self.work()
+            self.nature()
+            if until(self):
+                return
+            self.traffic(requests)
+            self.world.wait(seconds)
+        raise AssertionError(f"it does not come about: {self.status()}")
+
+    def rest(self) -> None:
+        """Let everybody work until nothing is left to do."""
+        for _ in range(20):
+            before = dict(self.world.digests)
+            self.work()
+            self.nature()
+            self.world.wait(2.0)
+            if self.world.digests == before:
+                return
+        raise AssertionError("it does not come to rest")
+
+    def status(self) -> Json:
+        """Of the object."""
+        return self.world.objects[TARGET].get("status") or {}
+
+    def weights(self) -> dict[str, int]:
+        """Of the route."""
+        return weights(self.world.objects.get(ROUTE))
+
+    def versions(self) -> dict[str, int]:
+        """Percent by the model's version."""
+        shares = self.weights()
+        by_revision = {
+            name.name: next(
+                one["value"]
+                for one in workload["spec"]["template"]["spec"]["containers"][0]["env"]
+                if one["name"] == "AFINA_MODEL_VERSION"
+            )
+            for name, workload in self.world.objects.items()
+            if name.resource is DEPLOYMENTS
+        }
+        return {by_revision[name]: share for name, share in shares.items()}
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        """Status and reason of a condition."""
+        found = condition(self.world.objects[TARGET], kind)
+        return found.get("status", ""), found.get("reason", "")
+
+    def _check(self, world: ApiServer, change: Change) -> None:
+        """What holds of every write of the operator."""
+        if change.by != OPERATOR:
+            return
+        if change.target == ROUTE and change.after is not None:
+            shares = weights(change.after)
+            if change.before is None or shares != weights(change.before):
+                self.routes.append(shares)
+            assert sum(shares.values()) == 100, f"the weights sum to {sum(shares.values())}"
+            for name, share in shares.items():
+                assert Ref(SERVICES, NAMESPACE, name) in world.objects, "the route names a Service that is not there"
+                new = share > 0 and share > weights(change.before).get(name, 0)
+                workload = world.objects.get(Ref(DEPLOYMENTS, NAMESPACE, name))
+                assert not new or dig(workload, "status", "readyReplicas"), "traffic goes where nobody answers"
+        if change.after is None and change.target.resource in (DEPLOYMENTS, SERVICES):
+            named = weights(world.objects.get(ROUTE))
+            assert change.target.name not in named, f"{change.target} is deleted while the route names it"
