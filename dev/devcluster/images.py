@@ -11,7 +11,7 @@ from pathlib import Path
 _RECIPES = "dev/images"
 
 # The project's own wheel. README and LICENSE are left out: a word changed there is no new image.
-_CODE = ("pyproject.toml", "api", "jobs", "operator", "serving")
+_CODE = ("pyproject.toml", "api", "jobs", "models", "operator", "serving")
 
 # How the base is made from Debian's packages, where no python:3.11-slim can be pulled.
 BASE_RECIPE = (

@@ -3,6 +3,9 @@
 import hashlib
 from pathlib import Path
 
+FILES = "afina"
+"""Folder of the exported files within the artifacts of a registered version; the digest is of it alone."""
+
 
 class DigestError(Exception):
     """The files are not those that the digest was made of."""

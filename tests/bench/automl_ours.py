@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from afina_jobs.automl.digest import digest
-from afina_jobs.automl.exported import Predictor
+from afina_jobs.automl.features.tables import from_table
+from afina_models.digest import digest
+from afina_models.predictor import Predictor
 
 
 def main() -> None:
@@ -19,7 +20,8 @@ def main() -> None:
     subprocess.run([*afina, "run", "spec.yaml", "--volume", f"here={folder}"], cwd=folder, check=True)
     model = folder / "afina-runs" / "automljob.model" / "model"
     predictor = Predictor.load(model, digest(model))
-    said = predictor.predict(pd.read_parquet(folder / "test.parquet"))
+    rows = pd.read_parquet(folder / "test.parquet")
+    said = predictor.predict(from_table(rows, predictor.pipeline.types))
     values = said.values[:, 1] if said.values.ndim == 2 else said.values
     np.save(folder / "predicted.npy", values)
     if said.half_width is not None:

@@ -8,12 +8,13 @@ from scipy.stats import t as student
 
 from afina_jobs.automl import calibration, conformal, threshold
 from afina_jobs.automl.checkpoint import Checkpoint
-from afina_jobs.automl.combination import Combination, Stacked, Weighted, stacked_unseen
 from afina_jobs.automl.data import Data
-from afina_jobs.automl.exported import Recipe, Uncertainty
+from afina_jobs.automl.export import Recipe, Uncertainty
 from afina_jobs.automl.metrics import loss, score
-from afina_jobs.automl.problem import Array
 from afina_jobs.automl.selection import select
+from afina_jobs.automl.stacking import fit_stack, stacked_unseen
+from afina_models.arrays import Array
+from afina_models.combination import Combination, Weighted
 
 MAX_SELECTABLE = 25
 """Models that the weighted ensemble is selected from, the best."""
@@ -79,7 +80,7 @@ def _stacked(data: Data, models: Sequence[Checkpoint]) -> Candidate:
     target = data.target[data.splits.development]
     predicted, classes = [known.predicted for known in models], len(problem.classes)
     tested, truth, _ = _tested(data)
-    stack = Stacked.fit([part[tested] for part in predicted], truth, classes, problem.metric, seed)
+    stack = fit_stack([part[tested] for part in predicted], truth, classes, problem.metric, seed)
     unseen = stacked_unseen(predicted, target, classes, problem.metric, seed, data.splits.folds)
     return _candidate(data, "Stacking", models, stack, unseen)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from afina_api.automljob import Promotion
 from afina_jobs.automl.metrics import GREATER_IS_BETTER, loss, score
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
 
 RESAMPLES = 1000
 _MAX_ROWS = 20_000

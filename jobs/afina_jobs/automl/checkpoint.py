@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from afina_jobs.automl.problem import Array
 from afina_jobs.contract import Value
+from afina_models.arrays import Array
 
 
 @dataclass(frozen=True)

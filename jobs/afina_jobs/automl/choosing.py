@@ -8,14 +8,15 @@ import numpy as np
 
 from afina_api.automljob import Constraints, LeaderboardEntry
 from afina_api.reasons import AutoMLReason
-from afina_jobs.automl import exported
+from afina_jobs.automl import export
 from afina_jobs.automl.candidates import Candidate, uncertainty
 from afina_jobs.automl.data import Data
-from afina_jobs.automl.digest import digest, size_bytes
-from afina_jobs.automl.exported import Predictor
-from afina_jobs.automl.features.columns import to_rows
+from afina_jobs.automl.features.tables import from_table, to_rows
 from afina_jobs.automl.measure import SAMPLE_ROWS, measure
-from afina_jobs.automl.problem import Array, CannotLearnError
+from afina_jobs.automl.problem import CannotLearnError
+from afina_models.arrays import Array
+from afina_models.digest import digest, size_bytes
+from afina_models.predictor import Predictor
 
 _MAX_MESSAGE = 256
 _RELATIVE, _ABSOLUTE = 1e-5, 1e-6
@@ -67,12 +68,13 @@ def export_all(data: Data, found: Sequence[Candidate], fitted: Path, folder: Pat
     folders = [folder / candidate.recipe.name for candidate in found]
     for candidate, place in zip(found, folders, strict=True):
         complete = replace(candidate.recipe, uncertainty=uncertainty(data, candidate.unseen))
-        exported.write(complete, fitted, place)
+        export.write(complete, fitted, place)
     digests = {place: digest(place) for place in folders}
+    columns = from_table(sample, data.settled.types)
     measured = measure(to_rows(sample[list(data.settled.types)]), digests, folder)
     lines = []
     for candidate, place, seen in zip(found, folders, measured, strict=True):
-        _require_parity(candidate.recipe.name, Predictor.load(place, digests[place]).values(sample), seen.predicted)
+        _require_parity(candidate.recipe.name, Predictor.load(place, digests[place]).values(columns), seen.predicted)
         lines.append(_line(candidate, seen.p95_milliseconds, size_bytes(place)))
     return lines
 

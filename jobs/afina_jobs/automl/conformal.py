@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
 
 LEVEL = 0.95
 
@@ -30,13 +30,6 @@ def half_width(target: Array, unseen: Array) -> float:
 def doubt(target: Array, unseen: Array) -> float:
     """The improbability up to which a class is in the set, from out-of-fold probabilities."""
     return quantile(1 - unseen[np.arange(len(target)), target])
-
-
-def sets(probabilities: Array, greatest_doubt: float) -> Array:
-    """Which classes are in the set of each row; the likeliest always is."""
-    found = np.asarray(1 - probabilities <= greatest_doubt)
-    found[np.arange(len(probabilities)), np.argmax(probabilities, axis=1)] = True
-    return found
 
 
 def interval_coverage(target: Array, predicted: Array, width: float) -> float:

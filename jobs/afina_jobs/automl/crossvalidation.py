@@ -10,12 +10,12 @@ import numpy as np
 from afina_jobs.automl.checkpoint import Checkpoint
 from afina_jobs.automl.data import Data
 from afina_jobs.automl.features import pipeline
-from afina_jobs.automl.features.pipeline import Pipeline
 from afina_jobs.automl.metrics import score
 from afina_jobs.automl.models.base import Family, Order, Rows
-from afina_jobs.automl.problem import Array
 from afina_jobs.contract import Value
 from afina_jobs.process.limits import memory_bytes
+from afina_models.arrays import Array
+from afina_models.pipeline import Pipeline
 
 EARLY_SHARE = 0.15
 """Of a fold's training rows, those that boosting is stopped by. The test rows are never looked at for it."""
@@ -67,7 +67,7 @@ class CrossValidation:
             began = time.monotonic()
             model = family.fit(self._order(family, params, ready))
             seconds += time.monotonic() - began
-            predicted[ready.test] = model.predict(ready.pipeline.view(ready.plain_test, family.view))
+            predicted[ready.test] = model.predict(ready.pipeline.view(ready.plain_test, family.format.view))
             groups = None if self._groups is None else self._groups[ready.test]
             scores.append(score(problem.metric, self._target[ready.test], predicted[ready.test], groups))
             rounds.append(model.rounds)
@@ -83,7 +83,7 @@ class CrossValidation:
         began = time.monotonic()
         model = family.fit(
             Order(
-                self._rows(fitted.view(plain, family.view), order),
+                self._rows(fitted.view(plain, family.format.view), order),
                 len(self._settled.problem.classes),
                 self._settled.problem.metric,
                 params,
@@ -95,11 +95,11 @@ class CrossValidation:
         seconds = time.monotonic() - began
         folder.mkdir(parents=True, exist_ok=True)
         fitted.save(folder / "features.json")
-        model.save(folder / f"model{family.suffix}")
+        model.save(folder / f"model{family.format.suffix}")
         return seconds
 
     def _order(self, family: Family, params: Mapping[str, Value], ready: _Prepared) -> Order:
-        features = ready.pipeline.view(ready.plain_train, family.view)
+        features = ready.pipeline.view(ready.plain_train, family.format.view)
         kept = ~ready.early if family.stops_early else np.ones(len(ready.train), dtype=bool)
         return Order(
             self._rows(features[kept], ready.train[kept]),

@@ -13,11 +13,10 @@ import pandas as pd
 
 from afina_api.automljob import AutoMLJobSpec
 from afina_api.reasons import AutoMLReason
-from afina_jobs.automl.features.columns import Columns, from_table
+from afina_jobs.automl.features.tables import from_table
 from afina_jobs.automl.folds import Splits, copies_of, split
 from afina_jobs.automl.leakage.findings import Finding, blocking, find_leaks
 from afina_jobs.automl.problem import (
-    Array,
     CannotLearnError,
     Problem,
     Table,
@@ -26,6 +25,8 @@ from afina_jobs.automl.problem import (
     require_columns,
     settle,
 )
+from afina_models.arrays import Array
+from afina_models.columns import Columns
 
 _SETTLED = "settled.json"
 _ROWS = "rows.npz"

@@ -19,7 +19,8 @@ from sklearn.model_selection import (
 
 from afina_api.automljob import ModelValidation
 from afina_api.reasons import AutoMLReason
-from afina_jobs.automl.problem import Array, CannotLearnError
+from afina_jobs.automl.problem import CannotLearnError
+from afina_models.arrays import Array
 
 _BY_NATURE = 0.25
 _TARGET = "\0target"

@@ -6,10 +6,10 @@ The column is shuffled before the pipeline, so that all features made of it coun
 import numpy as np
 
 from afina_jobs.automl.data import Data
-from afina_jobs.automl.exported import Predictor
 from afina_jobs.automl.metrics import loss, score
-from afina_jobs.automl.models import lightgbm, xgboost
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
+from afina_models.formats import lightgbm, xgboost
+from afina_models.predictor import Predictor
 
 _MAX_ROWS = 2000
 _LEAST_ROWS = 200

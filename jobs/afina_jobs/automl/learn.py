@@ -247,7 +247,7 @@ def _publish(
     log.info("%s is chosen: scoring it on the holdout", progress.chosen)
     data = found.data
     rows = data.splits.holdout
-    said = chosen.predictor.predict(data.frame.iloc[rows])
+    said = chosen.predictor.predict(data.columns(rows))
     scores = finite(holdout_scores(data, said, chosen.predictor.threshold))
     files = _write_report(job, found, chosen, progress, scores, said.values, folder)
     about = manifest.manifest(job, data, found.checkpoints, chosen, scores)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
 
 SAMPLE_ROWS = 100
 _MIN_CALLS = 300
@@ -56,7 +56,7 @@ def measure(rows: Sequence[Mapping[str, Any]], models: Mapping[Path, str], folde
 
 def main() -> None:
     """Measure each model in turn."""
-    from afina_jobs.automl.exported import Predictor
+    from afina_models.predictor import Predictor
 
     rows = json.loads(Path(sys.argv[1]).read_text())
     for argument in sys.argv[2:]:

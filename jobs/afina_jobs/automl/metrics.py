@@ -3,7 +3,9 @@
 import numpy as np
 from sklearn import metrics as known
 
-from afina_jobs.automl.problem import Array, Problem
+from afina_jobs.automl.problem import Problem
+from afina_models.arrays import Array
+from afina_models.classes import labels
 
 GREATER_IS_BETTER = {
     "LogLoss": False, "AUC": True, "Accuracy": True, "F1": True,
@@ -60,13 +62,6 @@ def scores(
 def loss(metric: str, value: float) -> float:
     """The value, turned so that less is better."""
     return -value if GREATER_IS_BETTER[metric] else value
-
-
-def labels(probabilities: Array, threshold: float = 0.5) -> Array:
-    """The class of each row: the likeliest, or with two classes the second from the threshold on."""
-    if probabilities.shape[1] == 2:
-        return np.asarray(probabilities[:, 1] >= threshold).astype(np.int64)
-    return np.asarray(np.argmax(probabilities, axis=1))
 
 
 def log_loss(truth: Array, probabilities: Array) -> float:

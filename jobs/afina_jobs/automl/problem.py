@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from afina_api.automljob import TASK_METRICS, AutoMLJobSpec
 from afina_api.reasons import AutoMLReason
-
-Array = NDArray[Any]
+from afina_models.arrays import Array
 
 MAX_CLASSES = 20
 """A numeric target of whole numbers with at most so many distinct values is taken for classes ..."""

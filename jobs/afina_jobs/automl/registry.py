@@ -23,20 +23,20 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from afina_api.automljob import AutoMLJob, RegisteredModel
+from afina_api.automljob import DIGEST_TAG, AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
 from afina_jobs.automl.champion import Promoted, decide, paired_bootstrap
 from afina_jobs.automl.choosing import Chosen
 from afina_jobs.automl.data import Data
-from afina_jobs.automl.exported import Predictor
+from afina_jobs.automl.features.tables import from_table
 from afina_jobs.automl.problem import Table
+from afina_models.digest import FILES
+from afina_models.predictor import Predictor
 
 log = logging.getLogger(__name__)
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-DIGEST_TAG, DATASET_TAG, UID_TAG, PROMOTION_TAG = "afina.digest", "afina.dataset", "afina.uid", "afina.promotion"
-FILES = "afina"
-"""Folder of the exported files within the model's artifacts; the digest is of it alone."""
+DATASET_TAG, UID_TAG, PROMOTION_TAG = "afina.dataset", "afina.uid", "afina.promotion"
 _MODEL = "model"
 _FLAVOR = "afina"
 _SIGNATURE_ROWS = 100
@@ -95,9 +95,9 @@ class Registry:
         """The exported files, what a server must know of them, and what the training rows were like."""
         shutil.copytree(product.chosen.folder, folder / FILES)
         (folder / "training.json").write_text(json.dumps(product.table.statistics))
-        rows = product.data.frame.iloc[product.data.splits.holdout[:_SIGNATURE_ROWS]]
-        seen = _plain(rows[list(product.chosen.predictor.pipeline.types)])
-        said = product.chosen.predictor.values(rows)
+        rows = product.data.splits.holdout[:_SIGNATURE_ROWS]
+        seen = _plain(product.data.frame.iloc[rows][list(product.chosen.predictor.pipeline.types)])
+        said = product.chosen.predictor.values(product.data.columns(rows))
         model = Model(run_id=self.tracking.run_id, artifact_path=_MODEL, signature=infer_signature(seen, said))
         model.add_flavor(_FLAVOR, files=FILES, digest=product.chosen.digest, training="training.json")
         model.save(str(folder / "MLmodel"))
@@ -170,7 +170,7 @@ class Registry:
         rows = data.splits.holdout
         try:
             predictor = load_version(present)
-            champion = predictor.values(data.frame.iloc[rows])
+            champion = predictor.values(from_table(data.frame.iloc[rows], predictor.pipeline.types))
         except Exception as error:  # it may be of another kind altogether
             message = f"the champion, version {present.version}, cannot be compared: {error}"
             raise _IncomparableError(message) from error

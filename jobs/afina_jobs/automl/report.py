@@ -14,8 +14,9 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from afina_jobs.automl.choosing import Standing
 from afina_jobs.automl.leakage.findings import Finding
-from afina_jobs.automl.metrics import labels
-from afina_jobs.automl.problem import Array, Problem
+from afina_jobs.automl.problem import Problem
+from afina_models.arrays import Array
+from afina_models.classes import labels
 
 _MAX_BARS = 25
 _MAX_CLASSES = 30

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from afina_jobs.automl.metrics import loss, score
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
 
 ROUNDS = 40
 MAX_MEMBERS = 8

@@ -3,7 +3,7 @@
 import numpy as np
 
 from afina_jobs.automl.metrics import score
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
 
 _CANDIDATES = 99
 

@@ -8,9 +8,9 @@ import numpy as np
 from afina_api.automljob import Limits
 from afina_jobs.automl import conformal
 from afina_jobs.automl.data import Data
-from afina_jobs.automl.exported import Predictions
 from afina_jobs.automl.metrics import scores
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
+from afina_models.predictor import Predictions
 
 _OUTLIER_DEVIATIONS = 2.0
 

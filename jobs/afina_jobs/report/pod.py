@@ -4,12 +4,13 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from afina_api.base import Metadata
+from afina_api.termination import termination_message
 from afina_jobs.report.reporter import Reporter
-from afina_jobs.report.termination import Ending, termination_message
 
 EXIT_ENDED = 0
 EXIT_FAILED = 10
@@ -20,6 +21,22 @@ STOPPED_STATUS_SECONDS = 8.0
 """So long when the pod is told to stop."""
 
 log = logging.getLogger(__name__)
+
+
+class Ending(Protocol):
+    """Why a job of any kind ended."""
+
+    @property
+    def reason(self) -> StrEnum:
+        """A documented word."""
+
+    @property
+    def message(self) -> str:
+        """The cause, for people."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended as it should."""
 
 
 def has_a_status(metadata: Metadata) -> bool:
@@ -48,5 +65,5 @@ async def reporting(
 def end(ending: Ending, termination_log: Path) -> int:
     """Leave the reason where the kubelet looks for it; the exit code."""
     log.info("the job has ended: %s: %s", ending.reason, ending.message)
-    termination_log.write_text(termination_message(ending))
+    termination_log.write_text(termination_message(ending.reason, ending.message))
     return EXIT_ENDED if ending.succeeded else EXIT_FAILED

@@ -24,11 +24,11 @@ from afina_api.automljob import AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
 from afina_api.reasons import AutoMLReason
 from afina_jobs.automl import registry
-from afina_jobs.automl.digest import DigestError, digest
-from afina_jobs.automl.exported import Predictor
 from afina_jobs.automl.learn import Place, Progress, learn
 from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.automl.registry import Product, Registry, load_version
+from afina_models.digest import DigestError, digest
+from afina_models.predictor import Predictor
 from support.datasets import DIGEST, a_dataset, an_automl_job
 from support.postgresql import postgresql_server
 from support.s3 import KEYS, S3Server

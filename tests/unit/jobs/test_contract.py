@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afina_api.reasons import Reason, TrialReason
+from afina_api.termination import termination_message
 from afina_api.tuningjob import Trial
 from afina_jobs.contract import (
     Report,
@@ -25,8 +26,6 @@ from afina_jobs.objectives.ending import failure
 from afina_jobs.process.environment import threads, trial_environment
 from afina_jobs.process.lines import MAX_LINE, LinePump
 from afina_jobs.process.memory import oom_kills
-from afina_jobs.report.termination import termination_message
-from afina_jobs.stopping import Verdict
 
 LINES = {
     '{"rmse": 1}': {"rmse": 1},
@@ -103,7 +102,7 @@ def test_text_of_a_status_is_short_and_printable(message: str) -> None:
 
 @pytest.mark.parametrize("character", ["a", '"', "\\", "ß", "語", "🜁", "\x00"])
 def test_last_words_fit(character: str) -> None:
-    message = termination_message(Verdict(Reason.STORAGE_FULL, character * 5000))
+    message = termination_message(Reason.STORAGE_FULL, character * 5000)
     assert len(message.encode()) <= 4096
     assert json.loads(message)["reason"] == "StorageFull"
 

@@ -1,1 +1,1 @@
-"""One fitted pipeline from columns to numbers, in training and in serving; its state is JSON."""
+"""From the rows of a Dataset to a fitted pipeline."""

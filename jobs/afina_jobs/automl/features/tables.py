@@ -1,37 +1,18 @@
-"""Columns as the pipeline reads them, whether they come as a table or as the rows of a request.
+"""Tables as columns, which are the same when the rows come in a request."""
 
-Numbers, Booleans and dates (seconds since 1970, UTC) are floats with NaN where missing, all else text or None.
-"""
-
-import math
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from afina_jobs.automl.problem import Array
-
-Columns = dict[str, Array]
-NUMERIC = ("Numeric", "Boolean", "Datetime")
+from afina_models.arrays import Array
+from afina_models.columns import NUMERIC, Columns, as_text
 
 
 def from_table(frame: pd.DataFrame, types: Mapping[str, str]) -> Columns:
     """The columns of a table; one that is not there is missing in every row."""
     return {name: _from_series(frame.get(name), kind, len(frame)) for name, kind in types.items()}
-
-
-def from_rows(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> Columns:
-    """The columns of rows as JSON has them. What cannot be read as the column's type counts as missing."""
-    found = {}
-    for name, kind in types.items():
-        values = [row.get(name) for row in rows]
-        if kind in NUMERIC:
-            found[name] = np.array([_number(value, kind) for value in values], dtype=float)
-        else:
-            found[name] = np.array([_text(value) for value in values], dtype=object)
-    return found
 
 
 def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -44,7 +25,7 @@ def to_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _from_series(values: pd.Series | None, kind: str, rows: int) -> Array:
     if kind not in NUMERIC:
-        texts = [None] * rows if values is None else [None if pd.isna(value) else _text(value) for value in values]
+        texts = [None] * rows if values is None else [None if pd.isna(value) else as_text(value) for value in values]
         return np.array(texts, dtype=object)
     if values is None:
         return np.full(rows, np.nan)
@@ -54,28 +35,6 @@ def _from_series(values: pd.Series | None, kind: str, rows: int) -> Array:
         return np.where(moments.isna().to_numpy(), np.nan, microseconds / 1e6)
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
-
-
-def _number(value: Any, kind: str) -> float:
-    try:
-        found = _seconds(value) if kind == "Datetime" and isinstance(value, str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return found if math.isfinite(found) else math.nan
-
-
-def _seconds(value: str) -> float:
-    moment = datetime.fromisoformat(value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _text(value: Any) -> str | None:
-    """A whole number reads the same as integer and as float."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def _plain(value: Any) -> Any:

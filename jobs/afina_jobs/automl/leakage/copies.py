@@ -7,7 +7,8 @@ from sklearn.metrics import balanced_accuracy_score, r2_score
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from afina_jobs.automl.problem import Array, Problem
+from afina_jobs.automl.problem import Problem
+from afina_models.arrays import Array
 
 PERFECT_CLASSES = 0.995
 """Balanced accuracy from which one column is too good."""

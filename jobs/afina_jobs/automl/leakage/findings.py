@@ -8,7 +8,8 @@ import pandas as pd
 from afina_jobs.automl.leakage.copies import target_score
 from afina_jobs.automl.leakage.future import knows_later_target, later_than_row
 from afina_jobs.automl.leakage.identifiers import identifies
-from afina_jobs.automl.problem import Array, Problem
+from afina_jobs.automl.problem import Problem
+from afina_models.arrays import Array
 
 MAX_ROWS = 20_000
 """Rows that the checks look at; a leak shows in far fewer."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
 
 MAX_LATER_SHARE = 0.05
 """Of a column of dates, so many may be later than the row."""

@@ -1,1 +1,1 @@
-"""The families of models: what each can be set to, how it is fitted, and how it is kept without pickle."""
+"""The families of models: what each can be set to, and how it is fitted."""

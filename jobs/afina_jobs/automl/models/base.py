@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
-
-import numpy as np
+from typing import Literal
 
 from afina_api.parameters import Categorical, FloatRange, IntRange, Parameter
-from afina_jobs.automl.features.pipeline import View
-from afina_jobs.automl.problem import Array
 from afina_jobs.contract import Value
+from afina_models.arrays import Array
+from afina_models.formats.base import Format, Model
 
 
 @dataclass(frozen=True)
@@ -41,37 +38,25 @@ class Order:
     """Without these: how many rounds of boosting, or epochs."""
 
 
-class Model(Protocol):
-    """A fitted model."""
-
-    @property
-    def rounds(self) -> int | None:
-        """Rounds or epochs it took; None where there are none."""
-
-    def predict(self, features: Array) -> Array:
-        """Probabilities, rows x classes; or a number for each row."""
-
-    def save(self, file: Path) -> None:
-        """Write it in a format that runs nothing when it is read."""
-
-
 @dataclass(frozen=True)
 class Family:
     """A kind of model."""
 
-    name: str
-    view: View
-    suffix: str
-    """Of the exported file."""
+    format: Format
+    """How its models are kept."""
     space: tuple[Parameter, ...]
     default: Mapping[str, Value]
     """Tried first."""
     fit: Callable[[Order], Model]
-    load: Callable[[Path], Model]
     stops_early: bool = False
     """Whether it is fitted in rounds, until rows that are kept apart get no better."""
     needs: str | None = None
     """A package that not every image has."""
+
+    @property
+    def name(self) -> str:
+        """As the spec has it."""
+        return self.format.family
 
 
 def floats(name: str, low: float, high: float, scale: Literal["Linear", "Log"] = "Linear") -> Parameter:
@@ -87,8 +72,3 @@ def integers(name: str, low: int, high: int, scale: Literal["Linear", "Log"] = "
 def choice(name: str, *choices: str) -> Parameter:
     """A parameter with named values."""
     return Parameter(name=name, categorical=Categorical(choices=list(choices)))
-
-
-def both(second: Array) -> Array:
-    """Probabilities of two classes, from that of the second."""
-    return np.column_stack([1 - second, second])

@@ -1,54 +1,19 @@
-"""LightGBM, kept in its text format."""
+"""LightGBM: gradient boosting."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from afina_jobs.automl.models.base import Family, Order, Rows, both, floats, integers
-from afina_jobs.automl.problem import Array
+from afina_jobs.automl.models.base import Family, Order, Rows, floats, integers
+from afina_models.formats.lightgbm import FORMAT, Boosted
 
 if TYPE_CHECKING:
-    import lightgbm  # slow to import; a library that is broken breaks no other family
+    pass  # slow to import; a library that is broken breaks no other family
 
 MAX_ROUNDS = 2000
 _PATIENCE = 40
 _BY_METRIC = {"MAE": "l1", "MAPE": "mape", "NDCG": "lambdarank"}
-
-
-@dataclass(frozen=True)
-class Boosted:
-    """A booster."""
-
-    booster: "lightgbm.Booster"
-    classes: int
-    threads: int
-    rounds: int | None = None
-
-    def predict(self, features: Array) -> Array:
-        """Probabilities, or numbers."""
-        found = self.booster.predict(features, num_iteration=self.rounds, num_threads=self.threads)
-        numbers = np.asarray(found, dtype=float)
-        return both(numbers) if self.classes == 2 else numbers
-
-    def contributions(self, features: Array) -> Array:
-        """TreeSHAP of each feature, and the expectation last; of several classes one set after the other."""
-        return np.asarray(self.booster.predict(features, pred_contrib=True, num_threads=self.threads))
-
-    def save(self, file: Path) -> None:
-        """Write the booster."""
-        self.booster.save_model(file, num_iteration=self.rounds)
-
-
-def load(file: Path) -> Boosted:
-    """Read a booster; it predicts in one thread."""
-    import lightgbm
-
-    booster = lightgbm.Booster(model_file=file)
-    binary = file.read_text().partition("objective=")[2].startswith("binary")
-    return Boosted(booster, 2 if binary else 0, 1)
 
 
 def fit(order: Order) -> Boosted:
@@ -87,9 +52,7 @@ def _parts(rows: Rows) -> dict[str, Any]:
 
 
 FAMILY = Family(
-    name="LightGBM",
-    view="Plain",
-    suffix=".txt",
+    format=FORMAT,
     space=(
         floats("learning_rate", 0.01, 0.2, "Log"),
         integers("num_leaves", 4, 128, "Log"),
@@ -109,6 +72,5 @@ FAMILY = Family(
         "reg_alpha": 0.001,
     },
     fit=fit,
-    load=load,
     stops_early=True,
 )

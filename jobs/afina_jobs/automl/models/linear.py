@@ -1,43 +1,15 @@
-"""Ridge, elastic net and logistic regression; what is kept is coefficients."""
+"""Ridge, elastic net and logistic regression."""
 
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
 from afina_jobs.automl.models.base import Family, Order, choice, floats
-from afina_jobs.automl.problem import Array
+from afina_models.formats.linear import FORMAT, Linear
 
 _MAX_ITERATIONS = 500
-
-
-@dataclass(frozen=True)
-class Linear:
-    """Coefficients; of classes one column each."""
-
-    coefficients: Array
-    intercept: Array
-    classes: int
-    rounds: None = None
-
-    def predict(self, features: Array) -> Array:
-        """Probabilities, or numbers."""
-        found: Array = features.astype(float) @ self.coefficients + self.intercept
-        return softmax(found, axis=1) if self.classes else found[:, 0]
-
-    def save(self, file: Path) -> None:
-        """Write the coefficients."""
-        np.savez(file, coefficients=self.coefficients, intercept=self.intercept, classes=self.classes)
-
-
-def load(file: Path) -> Linear:
-    """Read the coefficients."""
-    with np.load(file, allow_pickle=False) as state:
-        return Linear(state["coefficients"], state["intercept"], int(state["classes"]))
 
 
 def fit(order: Order) -> Linear:
@@ -82,11 +54,8 @@ def _regress(order: Order) -> Linear:
 
 
 FAMILY = Family(
-    name="Linear",
-    view="Scaled",
-    suffix=".npz",
+    format=FORMAT,
     space=(choice("penalty", "ridge", "elastic"), floats("strength", 1e-3, 1e3, "Log"), floats("l1_share", 0.1, 1.0)),
     default={"penalty": "ridge", "strength": 1.0, "l1_share": 0.5},
     fit=fit,
-    load=load,
 )

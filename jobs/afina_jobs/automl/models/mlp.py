@@ -1,60 +1,19 @@
-"""A multilayer perceptron: torch fits it, numpy predicts, and what is kept is arrays."""
+"""A multilayer perceptron: torch fits it, numpy predicts."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from afina_jobs.automl.models.base import Family, Order, Rows, floats, integers
-from afina_jobs.automl.problem import Array
+from afina_models.formats.mlp import FORMAT, Perceptron
 
 _MAX_EPOCHS = 200
+_MAX_SAMPLES = 600_000
+"""Rows times epochs: some seconds on one core. Large tables need fewer epochs."""
 _PATIENCE = 15
 _BATCH = 256
 _CHUNK = 2**14
-"""Rows that are predicted at a time: their hidden layers are wider than they are."""
-
-
-@dataclass(frozen=True)
-class Perceptron:
-    """Weights and biases of its layers, with ReLU between them."""
-
-    weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
-    classes: int
-    middle: float
-    spread: float
-    """A numeric target was standardised by these."""
-    rounds: int | None = None
-
-    def predict(self, features: Array) -> Array:
-        """Probabilities, or numbers."""
-        parts = [self._outputs(features[start : start + _CHUNK]) for start in range(0, max(1, len(features)), _CHUNK)]
-        found = np.concatenate(parts)
-        return softmax(found, axis=1) if self.classes else found[:, 0] * self.spread + self.middle
-
-    def _outputs(self, features: Array) -> Array:
-        found = features.astype(float)
-        for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            found = (np.maximum(found, 0) if index else found) @ weight + bias
-        return found
-
-    def save(self, file: Path) -> None:
-        """Write the arrays."""
-        layers: dict[str, Any] = {f"weight{index}": weight for index, weight in enumerate(self.weights)}
-        layers |= {f"bias{index}": bias for index, bias in enumerate(self.biases)}
-        np.savez(file, about=np.array([self.classes, self.middle, self.spread], dtype=float), **layers)
-
-
-def load(file: Path) -> Perceptron:
-    """Read the arrays."""
-    with np.load(file, allow_pickle=False) as state:
-        layers = range(sum(name.startswith("weight") for name in state))
-        classes, middle, spread = state["about"].tolist()
-        weights = tuple(state[f"weight{index}"] for index in layers)
-        return Perceptron(weights, tuple(state[f"bias{index}"] for index in layers), int(classes), middle, spread)
+"""Rows whose loss is taken at a time: their hidden layers are wider than they are."""
 
 
 def fit(order: Order) -> Perceptron:
@@ -103,7 +62,8 @@ def _descend(torch: Any, network: Any, data: tuple[Any, Any], early: Any, order:
     settings = {"lr": float(order.params["learning_rate"]), "weight_decay": float(order.params["weight_decay"])}
     optimizer = torch.optim.AdamW(network.parameters(), **settings)
     best, state, reached = np.inf, network.state_dict(), 0
-    for epoch in range(1, (order.rounds or _MAX_EPOCHS) + 1):
+    epochs = order.rounds or max(1, min(_MAX_EPOCHS, _MAX_SAMPLES // len(data[0])))
+    for epoch in range(1, epochs + 1):
         network.train()
         for batch in torch.randperm(len(data[0])).split(_BATCH):
             optimizer.zero_grad()
@@ -135,9 +95,7 @@ def _loss(torch: Any, network: Any, features: Any, target: Any) -> Any:
 
 
 FAMILY = Family(
-    name="MLP",
-    view="Scaled",
-    suffix=".npz",
+    format=FORMAT,
     space=(
         floats("learning_rate", 1e-4, 1e-2, "Log"),
         floats("weight_decay", 1e-6, 1e-1, "Log"),
@@ -147,7 +105,6 @@ FAMILY = Family(
     ),
     default={"learning_rate": 1e-3, "weight_decay": 1e-3, "dropout": 0.1, "layers": 2, "width": 128},
     fit=fit,
-    load=load,
     stops_early=True,
     needs="torch",
 )

@@ -1,13 +1,9 @@
-"""XGBoost, kept in its UBJ format."""
+"""XGBoost: gradient boosting."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from afina_jobs.automl.models.base import Family, Order, Rows, both, floats, integers
-from afina_jobs.automl.problem import Array
+from afina_jobs.automl.models.base import Family, Order, Rows, floats, integers
+from afina_models.formats.xgboost import FORMAT, Boosted
 
 if TYPE_CHECKING:
     import xgboost  # slow to import; a library that is broken breaks no other family
@@ -15,39 +11,6 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 2000
 _PATIENCE = 40
 _BY_METRIC = {"MAE": "reg:absoluteerror", "MAPE": "reg:absoluteerror", "NDCG": "rank:ndcg"}
-
-
-@dataclass(frozen=True)
-class Boosted:
-    """A booster."""
-
-    booster: "xgboost.Booster"
-    classes: int
-    rounds: int | None = None
-
-    def predict(self, features: Array) -> Array:
-        """Probabilities, or numbers."""
-        wanted = (0, self.rounds) if self.rounds else (0, 0)
-        found = np.asarray(self.booster.inplace_predict(features, iteration_range=wanted), dtype=float)
-        return both(found) if self.classes == 2 else found
-
-    def contributions(self, features: Array) -> Array:
-        """TreeSHAP of each feature, and the expectation last; of several classes one set after the other."""
-        import xgboost
-
-        return np.asarray(self.booster.predict(xgboost.DMatrix(features), pred_contribs=True))
-
-    def save(self, file: Path) -> None:
-        """Write the booster."""
-        self.booster[: self.rounds].save_model(file)
-
-
-def load(file: Path) -> Boosted:
-    """Read a booster; it predicts in one thread."""
-    import xgboost
-
-    booster = xgboost.Booster({"nthread": 1}, model_file=file)
-    return Boosted(booster, 2 if '"binary:logistic"' in booster.save_config() else 0)
 
 
 def fit(order: Order) -> Boosted:
@@ -90,9 +53,7 @@ def _matrix(rows: Rows, threads: int) -> "xgboost.DMatrix":
 
 
 FAMILY = Family(
-    name="XGBoost",
-    view="Plain",
-    suffix=".ubj",
+    format=FORMAT,
     space=(
         floats("learning_rate", 0.01, 0.2, "Log"),
         integers("max_depth", 3, 10),
@@ -112,6 +73,5 @@ FAMILY = Family(
         "reg_alpha": 0.001,
     },
     fit=fit,
-    load=load,
     stops_early=True,
 )

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from afina_jobs.automl.features import pipeline
-from afina_jobs.automl.features.columns import from_rows, from_table, to_rows
-from afina_jobs.automl.features.pipeline import Pipeline, View
-from afina_jobs.automl.features.transformers import TargetMean
-from afina_jobs.automl.problem import Array
+from afina_jobs.automl.features.tables import from_table, to_rows
+from afina_jobs.automl.features.transformers import fit_target_mean, unseen_target_mean
+from afina_models.arrays import Array
+from afina_models.columns import from_rows
+from afina_models.pipeline import Pipeline, View
 
 ROWS = 120
 RNG = np.random.default_rng(1)
@@ -91,9 +92,9 @@ def test_no_row_sees_its_own_target_in_an_encoded_category() -> None:
     """Levels of one row each: seen, they would give the target away."""
     values = np.array([f"level {n}" for n in range(ROWS)], dtype=object)
     target: Array = TARGET.reshape(-1, 1).astype(float)
-    encoder = TargetMean.fit("town", values, target)
+    encoder = fit_target_mean("town", values, target)
     own = encoder.transform(values)[:, 0]
-    others = encoder.transform_seen(values, target, seed=0)[:, 0]
+    others = unseen_target_mean("town", values, target, seed=0)[:, 0]
     assert np.corrcoef(own, TARGET)[0, 1] == pytest.approx(1)
     assert abs(np.corrcoef(others, TARGET)[0, 1]) < 0.5
     _, seen = pipeline.fit({"town": values}, {"town": "Categorical"}, TARGET, 2, seed=0)

@@ -14,15 +14,15 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from afina_api.reasons import AutoMLReason
-from afina_jobs.automl.digest import DigestError, digest
-from afina_jobs.automl.exported import Predictor
-from afina_jobs.automl.features.columns import to_rows
+from afina_jobs.automl.features.tables import from_table, to_rows
 from afina_jobs.automl.learn import Place
 from afina_jobs.automl.manifest import Comparison, compare
 from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.automl.reproduce import reproduce
 from afina_jobs.automl.run import AutoMLSettings, Ending, end_of, run_automl
 from afina_jobs.automl.status import status
+from afina_models.digest import DigestError, digest
+from afina_models.predictor import Predictor
 from support.datasets import a_dataset, an_automl_job
 
 RNG = np.random.default_rng(0)
@@ -129,7 +129,7 @@ async def test_other_data_is_not_repeated(learned: Learned, tmp_path: Path) -> N
 _SERVE = """
 import json, sys
 from pathlib import Path
-from afina_jobs.automl.exported import Predictor
+from afina_models.predictor import Predictor
 model = Predictor.load(Path(sys.argv[1]), sys.argv[2])
 print(json.dumps([model.values([row])[0].tolist() for row in json.loads(sys.stdin.read())]))
 """
@@ -138,7 +138,7 @@ print(json.dumps([model.values([row])[0].tolist() for row in json.loads(sys.stdi
 def test_a_fresh_process_predicts_the_same(learned: Learned) -> None:
     _, folder = learned
     model = folder / "study" / "model"
-    batch = Predictor.load(model, digest(model)).values(TABLE)
+    batch = Predictor.load(model, digest(model)).values(from_table(TABLE, TYPES))
     served = subprocess.run(
         [sys.executable, "-c", _SERVE, str(model), digest(model)],
         input=json.dumps(to_rows(TABLE.drop(columns="target"))),

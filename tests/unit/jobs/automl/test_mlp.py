@@ -11,12 +11,13 @@ import pytest
 from optuna.trial import TrialState
 
 from afina_jobs.automl.features import pipeline
-from afina_jobs.automl.features.columns import from_table
+from afina_jobs.automl.features.tables import from_table
 from afina_jobs.automl.learn import Place, learn
 from afina_jobs.automl.metrics import score
 from afina_jobs.automl.models import linear, mlp
 from afina_jobs.automl.models.base import Order, Rows
-from afina_jobs.automl.problem import Array
+from afina_models.arrays import Array
+from afina_models.formats import mlp as kept
 from support.datasets import a_dataset, an_automl_job
 
 from .test_search import trials_of
@@ -45,7 +46,7 @@ def an_order(rows: Rows, classes: int, early: Rows | None = None, **changes: obj
     return dataclasses.replace(order, **changes)  # type: ignore[arg-type]
 
 
-def all_weights(model: mlp.Perceptron) -> list[Array]:
+def all_weights(model: kept.Perceptron) -> list[Array]:
     return [*model.weights, *model.biases]
 
 
@@ -75,7 +76,7 @@ def test_reads_back_bit_by_bit_what_it_exported(rows: Rows, classes: int, tmp_pa
     train, early, test = parts(rows)
     model = mlp.fit(an_order(train, classes, early))
     model.save(tmp_path / "model.npz")
-    read = mlp.load(tmp_path / "model.npz")
+    read = kept.load(tmp_path / "model.npz")
     np.testing.assert_array_equal(read.predict(test.features), model.predict(test.features))
     with zipfile.ZipFile(tmp_path / "model.npz") as opened:
         for name in opened.namelist():
@@ -88,6 +89,7 @@ def test_predicts_many_rows_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
     model = mlp.fit(an_order(train, 2, early))
     whole = model.predict(test.features)
     assert model.predict(test.features[:0]).shape == (0, 2)
+    monkeypatch.setattr(kept, "_CHUNK", 7)
     monkeypatch.setattr(mlp, "_CHUNK", 7)
     np.testing.assert_allclose(model.predict(test.features), whole, rtol=1e-12)
     same = mlp.fit(an_order(train, 2, early))

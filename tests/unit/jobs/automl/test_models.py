@@ -8,11 +8,11 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from afina_jobs.automl.metrics import score
-from afina_jobs.automl.models import mlp
 from afina_jobs.automl.models.base import Family, Order, Rows
 from afina_jobs.automl.models.catalogue import FAMILIES, missing_package
-from afina_jobs.automl.problem import Array
 from afina_jobs.process.limits import memory_bytes, processors
+from afina_models.arrays import Array
+from afina_models.formats import mlp
 
 INSTALLED = [family for family in FAMILIES.values() if not missing_package(family)]
 TASKS = {"two classes": (load_breast_cancer, 2), "three classes": (load_wine, 3), "numbers": (load_diabetes, 0)}
@@ -20,7 +20,7 @@ TASKS = {"two classes": (load_breast_cancer, 2), "three classes": (load_wine, 3)
 
 def some_rows(load: object, family: Family) -> tuple[Rows, Rows]:
     features, target = load(return_X_y=True)  # type: ignore[operator]
-    if family.view == "Scaled":
+    if family.format.view == "Scaled":
         features = (features - features.mean(axis=0)) / features.std(axis=0)
     else:
         features[::7, 0] = np.nan
@@ -45,9 +45,9 @@ def test_a_family(family: Family, task: tuple[object, int], tmp_path: Path) -> N
     assert predicted.shape == ((len(test.target), classes) if classes else (len(test.target),))
     assert better_than_guessing(predicted, train, test)
 
-    file = tmp_path / f"model{family.suffix}"
+    file = tmp_path / f"model{family.format.suffix}"
     model.save(file)
-    read = family.load(file)
+    read = family.format.load(file)
     np.testing.assert_allclose(read.predict(test.features), predicted, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(read.predict(test.features[3:4])[0], predicted[3], rtol=1e-5, atol=1e-6)
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from afina_jobs.automl.digest import DigestError
 from afina_jobs.automl.learn import Place, Progress, learn
 from afina_jobs.automl.registry import load_version
+from afina_models.digest import DigestError
 from support.datasets import DIGEST, a_dataset, an_automl_job
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of its database

@@ -6,15 +6,19 @@ from scipy.special import expit
 
 from afina_api.automljob import Limits, Promotion, Threshold
 from afina_jobs.automl import conformal, threshold
-from afina_jobs.automl.calibration import Calibration, calibrate
+from afina_jobs.automl.calibration import calibrate
 from afina_jobs.automl.champion import decide, paired_bootstrap
-from afina_jobs.automl.combination import Stacked, Weighted, restored, stacked_unseen
 from afina_jobs.automl.metrics import log_loss, score
 from afina_jobs.automl.models import linear
 from afina_jobs.automl.models.base import Order, Rows
-from afina_jobs.automl.problem import Array
 from afina_jobs.automl.selection import select
+from afina_jobs.automl.stacking import fit_stack, stacked_unseen
 from afina_jobs.automl.validation import scientific
+from afina_models.arrays import Array
+from afina_models.calibration import Calibration
+from afina_models.classes import sets
+from afina_models.combination import Weighted, restored
+from afina_models.formats.linear import Linear
 
 
 def linear_world(seed: int, rows: int) -> tuple[Array, Array]:
@@ -26,7 +30,7 @@ def linear_world(seed: int, rows: int) -> tuple[Array, Array]:
 def unseen_and_final(features: Array, target: Array, new: Array, classes: int) -> tuple[Array, Array]:
     """Out-of-fold predictions, and those of the model of all rows for new ones."""
 
-    def fit(rows: Array) -> linear.Linear:
+    def fit(rows: Array) -> Linear:
         params = linear.FAMILY.default
         return linear.fit(Order(Rows(features[rows], target[rows]), classes, "", params, 0, 1))
 
@@ -53,7 +57,7 @@ def test_sets_cover_95_percent_on_average() -> None:
         features, numbers = linear_world(seed, 900)
         target = np.digitize(numbers, [-3, 3])
         unseen, new = unseen_and_final(features[:300], target[:300], features[300:], 3)
-        members = conformal.sets(new, conformal.doubt(target[:300], unseen))
+        members = sets(new, conformal.doubt(target[:300], unseen))
         covered.append(conformal.set_coverage(target[300:], members))
         sizes.append(members.sum(axis=1).mean())
     assert 0.93 <= np.mean(covered) <= 0.97
@@ -124,7 +128,7 @@ def test_a_stack_is_judged_on_rows_it_was_not_fitted_to() -> None:
     models, target = three_models()
     folds = [(np.arange(0), part) for part in np.array_split(np.arange(400), 4)]
     unseen = stacked_unseen(models, target, 0, "RMSE", 0, folds)
-    stack = Stacked.fit(models, target, 0, "RMSE", 0)
+    stack = fit_stack(models, target, 0, "RMSE", 0)
     assert score("RMSE", target, unseen) > score("RMSE", target, stack(models))
     assert score("RMSE", target, unseen) < min(score("RMSE", target, model) for model in models)
     assert restored(stack.state())(models) == pytest.approx(stack(models))

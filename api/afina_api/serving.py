@@ -1,0 +1,25 @@
+"""What the model server and the operator agree on."""
+
+import math
+
+from afina_api.reasons import Documented
+
+LATENCY_RATIO = 1.1
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.0005, 60.0
+_STEPS = math.ceil(math.log(_LONGEST_SECONDS / _SHORTEST_SECONDS, LATENCY_RATIO))
+
+LATENCY_BOUNDS = tuple(float(f"{_SHORTEST_SECONDS * LATENCY_RATIO**step:.6g}") for step in range(_STEPS + 1))
+"""Upper bounds of the buckets of `afina_model_request_seconds`, in seconds: each `LATENCY_RATIO` times the last.
+
+A multiple of a bound is a bound again, or lies between two neighbours, so that the judge can ask whether a canary is
+more than so many times slower.
+"""
+
+
+class ServerReason(Documented):
+    """Why a model server ended before it was ready, in its container's termination message."""
+
+    INVALID_SETTINGS = "InvalidSettings", "An environment variable is missing, or is no number."
+    MODEL_UNAVAILABLE = "ModelUnavailable", "The model's files cannot be downloaded."
+    DIGEST_MISMATCH = "DigestMismatch", "The model's files are not those that were registered."
+    MODEL_UNREADABLE = "ModelUnreadable", "The model cannot be read, or does not predict."

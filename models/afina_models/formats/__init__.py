@@ -1,0 +1,1 @@
+"""How the models of each family are kept, without pickle."""
