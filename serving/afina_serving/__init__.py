@@ -1,1 +1,1 @@
-"""What runs behind a port: the model server and the REST gateway join with ModelDeployment."""
+"""What runs behind a port: the model server. The same rows get the same answers as in the job that made the model."""

@@ -1,0 +1,62 @@
+"""Serve the model that the environment names: `python3 -m afina_serving`."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from afina_api.termination import termination_message
+from afina_serving.errors import StartError
+from afina_serving.settings import Settings
+
+EXIT_FAILED = 10
+EXIT_STOPPED = 143
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+REVISION_HEADER = "Afina-Revision"
+
+log = logging.getLogger("afina_serving")
+
+
+def main() -> int:
+    """Load, warm up and serve; the exit code."""
+    # As process 1 of the pod we have to ask for SIGTERM, and a download may take minutes.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_STOPPED))
+    # A replica is one process: more of its processors are used by more replicas.
+    os.environ.update({name: "1" for name in _THREADS if name not in os.environ})
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    try:
+        run(os.environ)
+    except StartError as error:
+        log.error("%s: %s", error.reason, error)
+        place = Path(os.environ.get("AFINA_TERMINATION_LOG", "/dev/termination-log"))
+        place.write_text(termination_message(error.reason, str(error)))
+        return EXIT_FAILED
+    return 0
+
+
+def run(env: Mapping[str, str]) -> None:
+    """Load, warm up and serve, until told to end.
+
+    Raises:
+        StartError: there is nothing to serve.
+    """
+    settings = Settings.from_environment(env)
+    # What takes long to import comes after what may be wrong.
+    from afina_serving.app import application
+    from afina_serving.download import fetched
+    from afina_serving.lifecycle import Lifecycle
+    from afina_serving.model import ServedModel
+    from afina_serving.server import serve
+
+    identity = settings.identity
+    model = ServedModel.load(fetched(settings.source, settings.folder), identity)
+    log.info("%s version %s is loaded", identity.name, identity.version)
+    lifecycle = Lifecycle()
+    headers = [(REVISION_HEADER, identity.revision)]
+    serve(application(model, settings.limits, lifecycle), settings.port, lifecycle, headers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

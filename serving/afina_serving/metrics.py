@@ -1,0 +1,56 @@
+"""What is counted, for the judge of the canary and for Prometheus."""
+
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from afina_api.serving import LATENCY_BOUNDS
+from afina_serving.settings import Identity
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+_SHARES = [step / 20 for step in range(1, 21)]
+
+
+class Metrics:
+    """The counters of this server. Only requests to the model are counted, not those for health or metrics."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._registry = CollectorRegistry()
+        known = self._registry
+        self._requests = Counter("afina_model_requests", "Requests to the model.", ["code"], registry=known)
+        self._seconds = Histogram(
+            "afina_model_request_seconds", "From the body to the answer.", buckets=LATENCY_BOUNDS, registry=known
+        )
+        self._rows = Counter("afina_model_rows", "Rows predicted.", registry=known)
+        self._predictions = Counter("afina_model_predictions", "Rows by class or range.", ["bin"], registry=known)
+        self._uncertainty = Histogram(
+            "afina_model_uncertainty", "Of the classes: 1 less the confidence.", buckets=_SHARES, registry=known
+        )
+        about = Gauge("afina_model_info", "The model.", ["model", "version", "digest", "revision"], registry=known)
+        about.labels(identity.name, identity.version, identity.digest, identity.revision).set(1)
+        ProcessCollector(registry=known)
+
+    def answered(self, status: int, seconds: float | None) -> None:
+        """A request was answered, or refused: before its body had come, if there are no seconds."""
+        self._requests.labels(status).inc()
+        if seconds is not None:
+            self._seconds.observe(seconds)
+
+    def predicted(self, counts: Mapping[str, int] | Counts[str], uncertainties: Iterable[float]) -> None:
+        """Rows were predicted.
+
+        Args:
+            counts: of the rows, by bin.
+            uncertainties: of each row, from 0 to 1; none where the model has none.
+        """
+        self._rows.inc(sum(counts.values()))
+        for name, count in counts.items():
+            self._predictions.labels(name).inc(count)
+        for value in uncertainties:
+            self._uncertainty.observe(value)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return prometheus_client.generate_latest(self._registry)

@@ -1,0 +1,77 @@
+"""The model of this server: loaded, tried, and ready to predict."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afina_api.serving import ServerReason
+from afina_models.columns import Columns
+from afina_models.digest import DigestError
+from afina_models.predictor import Predictions, Predictor
+from afina_serving.errors import RequestError, StartError
+from afina_serving.settings import Identity
+
+_WARM_UP_CALLS = 5
+_QUICK_BYTES, _QUICK_SECONDS = 16_384, 0.005
+"""A request with so little to read, of a model that takes so little for a row, may hold up all others."""
+
+
+class ServedModel:
+    """A model and what is said of it. Raises StartError on construction where it does not predict."""
+
+    def __init__(self, predictor: Predictor, identity: Identity) -> None:
+        self.predictor = predictor
+        self.identity = identity
+        self.types: Mapping[str, str] = predictor.pipeline.types
+        self.classes: Sequence[str] = predictor.classes
+        self._row_seconds = self._warm_up()
+
+    @classmethod
+    def load(cls, folder: Path, identity: Identity) -> "ServedModel":
+        """Read it and predict a row.
+
+        Raises:
+            StartError: it is not the one that was registered, or it cannot be read, or it does not predict.
+        """
+        try:
+            predictor = Predictor.load(folder, identity.digest)
+        except DigestError as error:
+            raise StartError(ServerReason.DIGEST_MISMATCH, str(error)) from error
+        except Exception as error:  # whatever the libraries of the formats may raise
+            message = f"the model in {folder} cannot be read: {error!r}"
+            raise StartError(ServerReason.MODEL_UNREADABLE, message) from error
+        return cls(predictor, identity)
+
+    def is_quick(self, body: bytes) -> bool:
+        """Whether the request is answered before a thread would have begun with it."""
+        return len(body) <= _QUICK_BYTES and self._row_seconds <= _QUICK_SECONDS
+
+    def predict(self, columns: Columns) -> Predictions:
+        """What the model says.
+
+        Raises:
+            RequestError: it says NaN or infinity, which is no answer.
+        """
+        found = self.predictor.predict(columns)
+        if not np.isfinite(found.values).all():
+            rows = np.flatnonzero(~np.isfinite(found.values).reshape(len(found.values), -1).all(axis=1))
+            raise RequestError(500, f"the model's answer to row {rows[0]} is not finite")
+        return found
+
+    def _warm_up(self) -> float:
+        """Predict a row in which all is missing; the seconds that it takes. The first time is the slowest."""
+        row: list[dict[str, Any]] = [{}]
+        seconds = []
+        try:
+            for _ in range(_WARM_UP_CALLS):
+                began = time.perf_counter()
+                found = self.predictor.predict(row)
+                seconds.append(time.perf_counter() - began)
+        except Exception as error:  # the same
+            raise StartError(ServerReason.MODEL_UNREADABLE, f"the model does not predict: {error!r}") from error
+        if not np.isfinite(found.values).all():
+            raise StartError(ServerReason.MODEL_UNREADABLE, "the model's answer to a row is not finite")
+        return min(seconds)

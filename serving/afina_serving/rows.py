@@ -1,0 +1,68 @@
+"""Rows of JSON, as `/predict` takes them, as columns; and what is to be told of them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from afina_models.columns import NUMERIC, Columns, from_rows
+from afina_serving.errors import RequestError
+
+_MAX_WARNINGS = 20
+
+
+class PredictRequest(BaseModel):
+    """The request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rows: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+
+def read_rows(body: bytes, types: Mapping[str, str], max_rows: int) -> tuple[Columns, list[str]]:
+    """The columns, and warnings: of what is missing, and of values that are taken as missing.
+
+    Raises:
+        RequestError: it is no JSON (400) or not of this form, or a column is unknown (422), or it is too long (413).
+    """
+    try:
+        rows = PredictRequest.model_validate_json(body).rows
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise RequestError(400 if first["type"] == "json_invalid" else 422, f"{where}: {first['msg']}") from error
+    if len(rows) > max_rows:
+        raise RequestError(413, f"a request may have {max_rows} rows, and this has {len(rows)}")
+    for index, row in enumerate(rows):
+        _require_values(index, row, types)
+    columns = from_rows(rows, types)
+    return columns, [*_missing(rows, types), *_unreadable(rows, columns, types)][:_MAX_WARNINGS]
+
+
+def _require_values(index: int, row: Mapping[str, Any], types: Mapping[str, str]) -> None:
+    for name, value in row.items():
+        if name not in types:
+            raise RequestError(422, f"rows.{index}: the model has no column {name!r}; it has {', '.join(types)}")
+        if isinstance(value, list | dict):
+            raise RequestError(422, f"rows.{index}.{name}: a number, a text, true, false or null is expected")
+
+
+def _missing(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> list[str]:
+    there = Counter(name for row in rows for name in row)
+    return [
+        f"the column {name!r} is missing in {len(rows) - there[name]} of {len(rows)} rows"
+        for name in types
+        if there[name] < len(rows)
+    ]
+
+
+def _unreadable(rows: Sequence[Mapping[str, Any]], columns: Columns, types: Mapping[str, str]) -> list[str]:
+    return [
+        f"rows.{row}.{name}: {str(rows[row][name])[:50]!r} is not {kind}: it is taken as missing"
+        for name, kind in types.items()
+        if kind in NUMERIC
+        for row in np.flatnonzero(np.isnan(columns[name])).tolist()
+        if rows[row].get(name) is not None
+    ]

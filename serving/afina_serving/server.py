@@ -1,0 +1,106 @@
+"""Uvicorn, which ends without losing a request and does not wait for those who dawdle."""
+
+import asyncio
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from afina_serving.lifecycle import Lifecycle
+
+_LINGER_SECONDS = 3.0
+"""Told to end, it takes new requests for so long: a gateway sends them until it has seen that this is not ready."""
+_DRAIN_SECONDS = 20
+"""Then what was begun may take so long."""
+_HEADER_SECONDS = 10.0
+"""The headers of a request must come within."""
+_KEEP_ALIVE_SECONDS = 120
+"""Longer than gateways keep idle connections (Traefik 90 s): whoever closes first may lose the other's request."""
+
+
+class Protocol(H11Protocol):
+    """Closes a connection whose headers do not come. Uvicorn itself waits for ever once a byte has come."""
+
+    _headers_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._headers_timer is None:
+            self._wait_for_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_headers(self) -> None:
+        self._headers_timer = self.loop.call_later(_HEADER_SECONDS, self.timeout_keep_alive_handler)
+
+    def _stop_waiting(self) -> None:
+        if self._headers_timer is not None:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+
+
+class Server(uvicorn.Server):
+    """Ends in two steps: not ready first, then no new connections."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: Any = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """On the first signal, begin to drain."""
+        if self._lifecycle.draining or self._loop is None:
+            super().handle_exit(sig, frame)
+            return
+        self._lifecycle.draining = True
+        # Clients with a connection of their own are told to make another, to somebody else.
+        self.config.encoded_headers.append((b"connection", b"close"))
+        self._loop.call_soon_threadsafe(self._loop.call_later, _LINGER_SECONDS, self._end)
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+
+def serve(app: Starlette, port: int, lifecycle: Lifecycle, headers: Iterable[tuple[str, str]]) -> None:
+    """Serve until told to end, and what was begun has been answered.
+
+    Args:
+        app: what to serve.
+        port: to listen at.
+        lifecycle: is told when it ends.
+        headers: of every response.
+    """
+    Server(configuration(app, port, headers), lifecycle).run()
+
+
+def configuration(app: Starlette, port: int, headers: Iterable[tuple[str, str]]) -> uvicorn.Config:
+    """How uvicorn is to serve."""
+    return uvicorn.Config(
+        app,
+        host="0.0.0.0",  # noqa: S104 - of the pod
+        port=port,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        headers=list(headers),
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )

@@ -1,0 +1,73 @@
+"""What the operator's pod template says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from afina_api.serving import ServerReason
+from afina_serving.errors import StartError
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model this server has."""
+
+    name: str
+    version: str
+    digest: str
+    revision: str
+    """Of the ModelDeployment."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may cost."""
+
+    max_body_bytes: int = 10 * 2**20
+    max_rows: int = 10_000
+    timeout_seconds: float = 30.0
+    """For its body to arrive, and again for its prediction."""
+    max_queue: int = 64
+    """Predictions that wait for the thread, with the one that it makes."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the environment says."""
+
+    identity: Identity
+    source: str
+    """Where the model is, as the registry's version says it: a URI, or a folder."""
+    folder: Path
+    """Where it is downloaded to."""
+    port: int
+    limits: Limits
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the variables.
+
+        Raises:
+            StartError: one is missing, or is no number.
+        """
+        try:
+            return cls(
+                identity=Identity(
+                    name=env["AFINA_MODEL_NAME"],
+                    version=env["AFINA_MODEL_VERSION"],
+                    digest=env["AFINA_MODEL_DIGEST"],
+                    revision=env["AFINA_REVISION"],
+                ),
+                source=env["AFINA_MODEL"],
+                folder=Path(env["AFINA_MODEL_DIR"]),
+                port=int(env.get("PORT", "8080")),
+                limits=Limits(
+                    max_body_bytes=int(env.get("AFINA_MAX_BODY_BYTES", Limits.max_body_bytes)),
+                    timeout_seconds=float(env.get("AFINA_TIMEOUT_SECONDS", Limits.timeout_seconds)),
+                    max_queue=int(env.get("AFINA_MAX_QUEUE", Limits.max_queue)),
+                ),
+            )
+        except KeyError as error:
+            raise StartError(ServerReason.INVALID_SETTINGS, f"{error.args[0]} is not set") from error
+        except ValueError as error:
+            raise StartError(ServerReason.INVALID_SETTINGS, f"a number is expected: {error}") from error

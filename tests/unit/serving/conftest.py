@@ -1,0 +1,22 @@
+"""Model servers that the tests of this folder share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.model_servers import ModelServer, a_server
+from support.models import a_classifier, a_regressor
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    folder = tmp_path_factory.mktemp("classifier")
+    with a_server(folder, a_classifier(folder), AFINA_MAX_BODY_BYTES="200000", AFINA_TIMEOUT_SECONDS="2") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def regressor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    folder = tmp_path_factory.mktemp("regressor")
+    with a_server(folder, a_regressor(folder)) as server:
+        yield server
