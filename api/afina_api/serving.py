@@ -8,7 +8,7 @@ LATENCY_RATIO = 1.1
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.0005, 60.0
 _STEPS = math.ceil(math.log(_LONGEST_SECONDS / _SHORTEST_SECONDS, LATENCY_RATIO))
 
-LATENCY_BOUNDS = tuple(float(f"{_SHORTEST_SECONDS * LATENCY_RATIO**step:.6g}") for step in range(_STEPS + 1))
+LATENCY_BOUNDS = tuple(_SHORTEST_SECONDS * LATENCY_RATIO**step for step in range(_STEPS + 1))
 """Upper bounds of the buckets of `afina_model_request_seconds`, in seconds: each `LATENCY_RATIO` times the last.
 
 A multiple of a bound is a bound again, or lies between two neighbours, so that the judge can ask whether a canary is

@@ -3,7 +3,8 @@
 from bisect import bisect_left
 from collections.abc import Mapping
 
-from afina_operator.judge import LATENCY_BOUNDS, Sample
+from afina_api.serving import LATENCY_BOUNDS
+from afina_operator.judge import Sample
 
 
 def a_sample(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from afina_api.serving import LATENCY_BOUNDS
 from afina_operator.conditions import condition
-from afina_operator.judge import LATENCY_BOUNDS
 from afina_operator.modeldeployment.facts import weights
 from afina_operator.modeldeployment.handlers import controller
 from afina_operator.modeldeployment.objects import REVISION_LABEL

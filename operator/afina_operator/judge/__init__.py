@@ -5,7 +5,7 @@
 
 from afina_operator.judge.evidence import Evidence, look
 from afina_operator.judge.limits import Limits
-from afina_operator.judge.sample import LATENCY_BOUNDS, Sample
+from afina_operator.judge.sample import Sample
 from afina_operator.judge.verdict import Finding, Outcome, Reason, Verdict, judge
 
-__all__ = ["LATENCY_BOUNDS", "Evidence", "Finding", "Limits", "Outcome", "Reason", "Sample", "Verdict", "judge", "look"]
+__all__ = ["Evidence", "Finding", "Limits", "Outcome", "Reason", "Sample", "Verdict", "judge", "look"]

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from afina_api.serving import LATENCY_BOUNDS, LATENCY_RATIO
 from afina_operator.judge.metric import Claims, Comparison
 from afina_operator.judge.proportions import Claim, Counts
-from afina_operator.judge.sample import LATENCY_BOUNDS, LATENCY_RATIO, Pair, Sample
+from afina_operator.judge.sample import Pair, Sample
 
 _QUANTILES = (0.95, 0.5)
 _NOISE = 1e-9

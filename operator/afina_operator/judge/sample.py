@@ -7,12 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Count = Annotated[int, Field(ge=0, le=2**53)]
+from afina_api.serving import LATENCY_BOUNDS
 
-LATENCY_RATIO = 1.1
-LATENCY_BOUNDS = tuple(0.0005 * LATENCY_RATIO**i for i in range(124))
-"""Seconds, from 0.5 ms to 62 s: the upper bounds of the buckets of every latency histogram. As they are geometric,
-"so many times a bound" is again a bound."""
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Sample(BaseModel):

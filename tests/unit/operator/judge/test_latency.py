@@ -4,10 +4,11 @@ import math
 
 import pytest
 
+from afina_api.serving import LATENCY_BOUNDS
 from afina_operator.judge.latency import Latency
 from afina_operator.judge.metric import Claims
 from afina_operator.judge.proportions import Counts, log_factor
-from afina_operator.judge.sample import LATENCY_BOUNDS, Pair, Sample
+from afina_operator.judge.sample import Pair, Sample
 from support.samples import a_sample
 
 SLOW_TAIL = {0.1: 90, 0.3: 10}
