@@ -13,7 +13,7 @@ from afina_jobs.objectives.slots import make_slots
 from afina_jobs.specfile.yamllines import field
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.ledger import Ledger, SpecChangedError
-from afina_jobs.study.storage import StorageFullError, open_storage
+from afina_jobs.study.storage import ForeignTablesError, StorageFullError, open_storage
 from afina_jobs.study.thread import StudyThread
 
 
@@ -56,6 +56,9 @@ async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> 
         raise CannotBeginError(Reason.INVALID_SPEC, message) from error
     except StorageFullError as error:
         raise CannotBeginError(Reason.STORAGE_FULL, str(error)) from error
+    except ForeignTablesError as error:
+        message = "spec.storage: the database holds tables of another program (MLflow?) or of another Optuna"
+        raise CannotBeginError(Reason.INVALID_SPEC, f"{message}: give the studies a database of their own") from error
 
 
 def make_engine(

@@ -31,6 +31,10 @@ class StorageFullError(Exception):
     """The volume or the database has no room left."""
 
 
+class ForeignTablesError(Exception):
+    """The database holds tables that this version of Optuna did not make."""
+
+
 def sqlite_url(folder: Path) -> str:
     """The URL of the study's file in a folder."""
     return f"sqlite:///{folder / 'study.db'}"
@@ -41,9 +45,13 @@ def open_storage(url: str) -> RDBStorage:
 
     Raises:
         StorageFullError: there is no room for the tables.
+        ForeignTablesError: another program, or another version of Optuna, keeps its tables there.
         SQLAlchemyError, StorageInternalError: it did not answer within PATIENCE_SECONDS.
     """
-    return patiently(lambda: _open(url))
+    try:
+        return patiently(lambda: _open(url))
+    except RuntimeError as error:  # All that Optuna says of a revision in alembic_version that it does not know.
+        raise ForeignTablesError(str(error)) from error
 
 
 def _open(url: str) -> RDBStorage:

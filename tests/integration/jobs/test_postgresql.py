@@ -10,11 +10,14 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
+from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Failed, Succeeded
+from afina_jobs.session import CannotBeginError, open_ledger
 from afina_jobs.study import storage as storage_module
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import StorageFullError, open_storage, patiently
+from afina_jobs.study.thread import StudyThread
 from support.searches import Driver, a_job, stored_trials, wait_for
 
 pytestmark = pytest.mark.integration
@@ -92,6 +95,19 @@ def test_gives_up_a_database_that_stays_away(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(storage_module, "PATIENCE_SECONDS", 1.0)
     with pytest.raises(sqlalchemy.exc.OperationalError):
         open_storage("postgresql+psycopg://nobody@127.0.0.1:1/none")
+
+
+def test_refuses_a_database_that_holds_the_tables_of_another_program(postgresql: str) -> None:
+    url = _new_database(postgresql)
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"))
+        connection.execute(sqlalchemy.text("INSERT INTO alembic_version VALUES ('cf4d9b7ce7e1')"))
+    engine.dispose()
+    job = TuningJob.model_validate(a_job(script="true", uid="foreign"))
+    with pytest.raises(CannotBeginError, match="a database of their own") as refused:
+        asyncio.run(open_ledger(job, url, StudyThread()))
+    assert refused.value.verdict.reason == Reason.INVALID_SPEC
 
 
 def test_knows_a_full_disk_by_its_code(postgresql: str) -> None:
