@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 ENTRYPOINT = "afina_jobs.automl.trial:objective"
 _TICK_SECONDS = 0.5
 _RECORD_SECONDS = 10.0
-_LONGEST_SHARE, _LONGEST_WORDS = 0.25, "a quarter of spec.budget"
+_LONGEST_SHARE, _LEAST_SECONDS = 0.25, 10
+_LONGEST_WORDS = f"a quarter of spec.budget, or {_LEAST_SECONDS} s where that is more"
 """Of the budget, that one model may take."""
-_LEAST_SECONDS = 10
 _UNTRIED_SHARE = 0.5
 """Of the budget: after it no family is begun with that has not been tried."""
 
