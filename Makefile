@@ -88,11 +88,12 @@ integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and 
 	$(PYTEST) tests/integration $(call again,tests/integration)
 
 e2e: up ## Tests on the whole cluster
+	$(DEVCLUSTER) tools versitygw >/dev/null
 	$(PYTEST) tests/e2e --maxfail=10 $(call again,tests/e2e)
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl
+.PHONY: bench-start bench-memory bench-automl bench-judge
 # The peers' packages conflict with ours.
 PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs/automl-peers
 bench-start: ## From apply to the first trial's start, next to a plain Job
@@ -103,6 +104,9 @@ bench-memory: ## Memory of the operator at 0 and 500 TuningJobs, next to bare ko
 
 bench-automl: .venv/stamp $(PEERS)/stamp ## AutoML next to FLAML, AutoGluon and LightGBM: 8 tables, 3 folds, 60 s each
 	$(BIN)/python tests/bench/automl.py $(PEERS) $(ARGS)
+
+bench-judge: .venv/stamp ## The canary judge next to fixed thresholds and counted checks, on simulated requests
+	$(BIN)/python tests/bench/judge.py
 
 $(PEERS)/stamp: tests/bench/automl-peers.txt
 	$(BIN)/uv venv -q --clear --python $(BIN)/python $(PEERS)
