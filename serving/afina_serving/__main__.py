@@ -59,4 +59,7 @@ def run(env: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    # A prediction that nobody waits for any more must not keep the pod.
+    os._exit(code)

@@ -12,13 +12,14 @@ from pydantic_core import to_json
 
 from afina_models.arrays import Array
 from afina_models.predictor import Predictions
-from afina_serving import tensors
+from afina_serving import inputs, tensors
 from afina_serving.binary import HEADER_LENGTH
 from afina_serving.errors import RequestError
 from afina_serving.model import ServedModel
+from afina_serving.protocol import InferenceRequest, RequestedOutput
 from afina_serving.rows import read_rows
 from afina_serving.sketch import bins
-from afina_serving.tensors import InferenceRequest, RequestedOutput, Tensor
+from afina_serving.tensors import Tensor
 
 RISK_LEVELS = ((0.85, "low"), (0.70, "medium"), (0.50, "high"), (0.0, "very_high"))
 """By the probability of the answer, from so much on."""
@@ -70,7 +71,7 @@ def infer(model: ServedModel, body: bytes, max_rows: int, header_length: str | N
     for output in wanted:
         if output.name not in known:
             raise RequestError(400, f"outputs: there is no {output.name!r}; there are {', '.join(sorted(known))}")
-    found = model.predict(tensors.columns(given, model.types, max_rows))
+    found = model.predict(inputs.columns(given, model.types, max_rows))
     return _inferred(model, request, {output.name: output for output in wanted}, found)
 
 

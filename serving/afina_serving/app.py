@@ -15,11 +15,11 @@ from starlette.routing import Route
 from afina_serving import answers
 from afina_serving.binary import HEADER_LENGTH
 from afina_serving.errors import RequestError
+from afina_serving.inputs import COLUMN_DATATYPES
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.metrics import CONTENT_TYPE, Metrics
 from afina_serving.model import ServedModel
 from afina_serving.settings import Limits
-from afina_serving.tensors import COLUMN_DATATYPES
 from afina_serving.work import Work
 
 _CLIENT_LEFT = 499

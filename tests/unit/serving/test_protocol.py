@@ -127,6 +127,7 @@ MALFORMED = {
     "another datatype": ({"inputs": [one(datatype="FP63")]}, None, "inputs.0.datatype"),
     "another shape": ({"inputs": [one(shape=[2])]}, None, "inputs.0 (a): shape [2] wants 2 values, and there are 1"),
     "a negative shape": ({"inputs": [one(shape=[-1])]}, None, "inputs.0.shape.0"),
+    "no shape": ({"inputs": [one(shape=[])]}, None, "inputs.0.shape"),
     "no data": ({"inputs": [one(data=None)]}, None, "inputs.0 (a): there is no data"),
     "a text": ({"inputs": [one(data=["x"])]}, None, "value 0 is 'x', which is no FP64"),
     "a boolean": ({"inputs": [one(data=[True])]}, None, "value 0 is True, which is no FP64"),
@@ -137,6 +138,7 @@ MALFORMED = {
     "a matrix too wide": ({"inputs": [one(name="x", shape=[1, 4], data=[1, 2, 3, 4])]}, None, "numbers with 3 columns"),
     "deep": (b'{"inputs": ' + b"[" * 100_000, None, "the body: Invalid JSON"),
     "a length that is none": ({"inputs": [one()]}, "x", "inference-header-content-length: 'x'"),
+    "a length without end": ({"inputs": [one()]}, "9" * 5000, "is no length"),
     "a length beyond the end": ({"inputs": [one()]}, "9999", "inference-header-content-length: '9999'"),
     "bytes left over": (
         b'{"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":[1]}]}xx', "66", "2 bytes come after",
