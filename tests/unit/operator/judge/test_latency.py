@@ -36,7 +36,9 @@ def test_bounds_are_geometric_from_half_a_millisecond_to_a_minute() -> None:
     assert LATENCY_BOUNDS[-2] < 60 < LATENCY_BOUNDS[-1]
 
 
-@pytest.mark.parametrize(("ratio", "harm", "safety"), [(1.1, 1, 1), (1.5, 5, 4), (1.1**7, 7, 7), (2.0, 8, 7)])
+@pytest.mark.parametrize(
+    ("ratio", "harm", "safety"), [(1.1, 1, 1), (1.21, 2, 2), (1.5, 5, 4), (1.1**7, 7, 7), (2.0, 8, 7)]
+)
 def test_a_limit_between_bounds_is_rounded_to_the_cautious_side(ratio: float, harm: int, safety: int) -> None:
     stable = a_sample(seconds={between(50): 60, between(60): 40})
     canary = a_sample(seconds={between(index): 1 for index in range(124)})
@@ -84,9 +86,16 @@ def test_harm_and_safety(canary: dict[float, int], stable: dict[float, int], har
     assert shown(a_sample(seconds=canary), a_sample(seconds=stable), 1.5) == (harm, safety)
 
 
-def test_without_earlier_latencies_of_stable_nothing_is_claimed() -> None:
+@pytest.mark.parametrize("stable", [Sample(), a_sample(0)], ids=["unread", "no traffic"])
+def test_without_earlier_latencies_of_stable_nothing_is_claimed(stable: Sample) -> None:
     now = Pair(a_sample(), a_sample())
-    assert Latency(1.5).claims(now, Pair(a_sample(), Sample())) == Claims()
+    assert Latency(1.5).claims(now, Pair(a_sample(), stable)) == Claims()
+
+
+def test_what_the_look_shows_does_not_choose_the_bounds() -> None:
+    before = Pair(Sample(), a_sample(seconds={0.1: 100}))
+    claims = Latency(1.5).claims(Pair(a_sample(), a_sample(seconds={9.0: 70, 0.1: 30})), before)
+    assert [claim.stable for claim in claims.harmless] == [Counts(70, 100), Counts(70, 100)]
 
 
 def test_the_words_are_of_the_worse_quantile() -> None:

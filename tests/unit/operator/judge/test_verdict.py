@@ -162,6 +162,23 @@ def test_no_edited_status_makes_the_judge_raise(data: st.DataObject, value: Any)
 
 
 @pytest.mark.parametrize(
+    "edited",
+    [
+        {"canary": {"requests": 10**400}},
+        {"wealth": {"errors": {"harmless": [-1e9]}}},
+        {"wealth": {"predictions": {"harmless": [0.0, 1.0]}}},
+        {"wealth": {"latency": {"harmless": [0.0, 1.0, 2.0]}}},
+        {"wealth": {"latency": {"harmful": [1e300, 1e300]}}},
+    ],
+    ids=["endless count", "no wealth", "wealth without bins", "wealth of too many claims", "endless wealth"],
+)
+def test_an_edited_status_decides_nothing(edited: dict[str, Any]) -> None:
+    evidence = Evidence.from_json(json.dumps(edited))
+    assert judge(evidence, WITH_DRIFT).outcome is Outcome.INCONCLUSIVE
+    assert judge(look(evidence, GOOD, STABLE, WITH_DRIFT), WITH_DRIFT).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
     "text", ["", "{", "null", "[]", '{"version": 1}', '{"wealth": {"errors": {"harmless": [NaN]}}}']
 )
 def test_from_anything_else_evidence_is_gathered_anew(text: str) -> None:
