@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,20 +48,26 @@ def open_storage(url: str) -> RDBStorage:
         ForeignTablesError: another program, or another version of Optuna, keeps its tables there.
         SQLAlchemyError, StorageInternalError: it did not answer within PATIENCE_SECONDS.
     """
-    try:
-        return patiently(lambda: _open(url))
-    except RuntimeError as error:  # All that Optuna says of a revision in alembic_version that it does not know.
-        raise ForeignTablesError(str(error)) from error
+    return patiently(lambda: _open(url))
 
 
 def _open(url: str) -> RDBStorage:
     if not url.startswith("sqlite"):
-        return RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs={"pool_pre_ping": True})
-    engine_kwargs = {"connect_args": {"timeout": _BUSY_SECONDS}}
-    storage = RDBStorage(url, engine_kwargs=engine_kwargs)
+        return _checked(url.replace("{", "{{").replace("}", "}}"), {"pool_pre_ping": True})
+    storage = _checked(url, {"connect_args": {"timeout": _BUSY_SECONDS}})
     with storage.engine.connect() as connection:
         # One fsync a commit instead of four; the setting stays in the file.
         connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
+    return storage
+
+
+def _checked(url: str, engine_kwargs: Mapping[str, object]) -> RDBStorage:
+    # Optuna's own check raises a RuntimeError, and leaves its connections open.
+    storage = RDBStorage(url, engine_kwargs=dict(engine_kwargs), skip_compatibility_check=True)
+    found, wanted = storage.get_current_version(), storage.get_head_version()
+    if found != wanted:
+        storage.engine.dispose()
+        raise ForeignTablesError(f"its tables have the version {found}, not {wanted}")
     return storage
 
 
