@@ -6,4 +6,6 @@ operator at a time to write, and `cluster` is the only module that talks to the 
 
 `driver` holds what the kinds have in common whose work the pod of one Kubernetes Job does; `tuningjob`, `dataset` and
 `automljob` say what is special about each: the pod's needs, the reasons, the words.
+
+`modeldeployment` rolls out what is served, `judge` says whether a canary is worse, `registry` which model is meant.
 """

@@ -126,7 +126,7 @@ class _Pass:
         return Plan(tuple(writes), self._again(decision, said), said[0].reason)
 
     def _decide(self) -> _Decision:
-        status = looked(self._before, self._spec.rollout, self._observed.batches)
+        status = looked(self._found(), self._spec.rollout, self._observed.batches)
         text = dig(self._obj, "metadata", "annotations", ROLLOUT_ANNOTATION)
         status = obey(status, text if isinstance(text, str) else None, self._spec.rollout.steps, self._now)
         # The record counts too: somebody may have emptied the route.
@@ -134,6 +134,13 @@ class _Pass:
         status = decide(status, self._spec, self._wanted, self._canary(status), self._now, stable_was_served=was_served)
         weights = self._desired_weights(status)
         return _Decision(status.model_copy(update=self._shown(status, weights)), weights)
+
+    def _found(self) -> ModelDeploymentStatus:
+        """What was recorded; where the record is lost, what is served is stable, and all else begins anew."""
+        served = max(self._weights, key=self._weights.__getitem__, default="")
+        if self._before.stable or served not in self._known:
+            return self._before
+        return self._before.model_copy(update={"stable": self._known[served].status()})
 
     def _canary(self, status: ModelDeploymentStatus) -> Canary:
         name = status.canary.revision if status.canary else ""

@@ -188,6 +188,16 @@ def test_what_somebody_changes_by_hand_is_set_right() -> None:
     assert sum(lab.weights().values()) == 100
 
 
+def test_a_status_that_is_lost_gives_no_canary_the_traffic() -> None:
+    lab = trying()
+    lab.world.edit(TARGET, lambda obj: {key: value for key, value in obj.items() if key != "status"}, "user")
+    lab.work()
+    assert lab.versions() == {"1": 90, "2": 10}
+    assert lab.status()["rollout"]["step"] == 0
+    lab.live(lambda now: now.versions() == {"2": 100})
+    assert [50, 50] in [sorted(shares.values()) for shares in lab.routes]
+
+
 # What people say.
 
 STATES: dict[str, Callable[[], Lab]] = {
