@@ -154,7 +154,7 @@ class ServingReason(Documented):
 
     TOO_FEW_SAMPLES = "TooFewSamples", "Inconclusive is True: a side has answered too few requests to judge."
     UNDECIDED = "Undecided", "Inconclusive is True: the evidence suffices neither to pass the canary nor to fail it."
-    NO_METRICS = "NoMetrics", "Inconclusive is True: the servers' metrics could not be read."
+    METRICS_UNREAD = "MetricsUnread", "Inconclusive is True: the servers' metrics could not be read."
     DECIDED = "Decided", "Inconclusive is False: there is nothing to decide, or it is decided."
 
     JUDGE_FAILED = "JudgeFailed", "RolledBack is True: the canary is worse than the margins allow."

@@ -92,7 +92,7 @@ def _inconclusive(spec: ModelDeploymentSpec, status: ModelDeploymentStatus) -> C
     waits = rollout is not None and rollout.step < len(steps) and steps[rollout.step].analysis is not None
     if rollout is None or not waits or rollout.verdict != "Inconclusive":
         return Condition("Inconclusive", "False", ServingReason.DECIDED)
-    reason = rollout.reason or ServingReason.NO_METRICS
+    reason = rollout.reason or ServingReason.METRICS_UNREAD
     return Condition("Inconclusive", "True", reason, rollout.message or "nothing was measured yet")
 
 

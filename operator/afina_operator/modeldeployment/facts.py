@@ -29,20 +29,17 @@ def weights(route: Json | None) -> dict[str, int]:
 
 
 def is_accepted(route: Json | None) -> bool:
-    """Whether a Gateway has taken the route as it is now."""
+    """Whether a Gateway has taken the route: as it is now, or as it was before a change that it has not seen yet."""
     parents = dig(route, "status", "parents")
-    generation = dig(route, "metadata", "generation")
-    conditions = [
-        entry for parent in (parents if isinstance(parents, list) else []) for entry in dig(parent, "conditions") or ()
-    ]
-    said = {dig(one, "type"): dig(one, "status") for one in conditions if dig(one, "observedGeneration") == generation}
+    conditions = [one for parent in (parents if isinstance(parents, list) else []) for one in _conditions(parent)]
+    said = {dig(one, "type"): dig(one, "status") for one in conditions}
     return said.get("Accepted") == "True" and said.get("ResolvedRefs", "True") == "True"
 
 
 def route_problem(route: Json | None) -> str:
     """Why no Gateway takes the route, in its words."""
     for parent in dig(route, "status", "parents") or ():
-        for one in dig(parent, "conditions") or ():
+        for one in _conditions(parent):
             if dig(one, "status") == "False":
                 return f"{dig(one, 'reason')}: {dig(one, 'message')}"
     return ""
@@ -75,6 +72,11 @@ def obstacle(pods: Sequence[Json], revision: str) -> str:
             if dig(one, "type") == "PodScheduled" and dig(one, "status") == "False":
                 return f"{dig(one, 'reason')}: {dig(one, 'message')}"[:_MAX_MESSAGE]
     return ""
+
+
+def _conditions(parent: object) -> list[Json]:
+    found = dig(parent, "conditions")
+    return found if isinstance(found, list) else []
 
 
 def _last_words(message: object) -> Json:

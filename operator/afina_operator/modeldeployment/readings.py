@@ -47,17 +47,30 @@ class Reading:
     """By uid of the pod; those that did not answer are not there."""
 
 
+@dataclass
+class _Kept:
+    """What was read for the looks of one rollout: counters by pod, by the number of the look."""
+
+    rollout: str
+    looks: dict[int, dict[str, Counts]] = field(default_factory=dict)
+
+
 class Readings:
-    """The last readings of every rollout."""
+    """The last readings of every object that has a canary."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int], dict[str, Counts]] = {}
+        self._kept: dict[str, _Kept] = {}
 
-    def batches(self, rollout: str, look: int, now: Mapping[str, Reading]) -> dict[str, Batch | None] | None:
+    def forget(self, uid: str) -> None:
+        """The object has no canary with traffic."""
+        self._kept.pop(uid, None)
+
+    def batches(self, uid: str, rollout: str, look: int, now: Mapping[str, Reading]) -> dict[str, Batch | None] | None:
         """What each revision did since the look before.
 
         Args:
-            rollout: uid of the object and name of its canary.
+            uid: of the object.
+            rollout: what tells this rollout from others of the object.
             look: how many looks were recorded before this one.
             now: readings by revision.
 
@@ -66,13 +79,13 @@ class Readings:
             answered has None.
         """
         everything = {pod: counts for reading in now.values() for pod, counts in reading.by_pod.items()}
-        before = self._kept.get((rollout, look))
-        if before is None:
-            self._kept[rollout, look] = everything
+        kept = self._kept.get(uid)
+        if kept is None or kept.rollout != rollout or look not in kept.looks:
+            self._kept[uid] = _Kept(rollout, {look: everything})
             return None
-        self._kept = {key: kept for key, kept in self._kept.items() if key == (rollout, look) or key[0] != rollout}
+        before = kept.looks[look]
         # A pod that does not answer now may answer next time: its counters go on from where they were.
-        self._kept[rollout, look + 1] = {**before, **everything}
+        kept.looks = {look: before, look + 1: {**before, **everything}}
         return {revision: _batch(reading, before) if reading.by_pod else None for revision, reading in now.items()}
 
 
@@ -140,13 +153,12 @@ def parse(text: str) -> Counts:
         ValueError: it is no such text, or a counter is no number.
     """
     label = {_REQUESTS: "code", _SECONDS: "le", _PREDICTIONS: "bin"}
-    samples: Sequence[tuple[str, Mapping[str, str], float]] = [
-        (sample.name, sample.labels, sample.value)
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name in label
-    ]
-    found = {(name, labels[label[name]]): value for name, labels, value in samples}
+    try:
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        known = [sample for sample in samples if sample.name in label]
+        found = {(sample.name, sample.labels[label[sample.name]]): sample.value for sample in known}
+    except (KeyError, IndexError) as error:  # the parser's, of some texts that are cut off
+        raise ValueError(f"no metrics: {error!r}") from error
     if not all(math.isfinite(value) and value >= 0 for value in found.values()):
         raise ValueError("a counter is no number")
     return found
