@@ -14,8 +14,8 @@ from afina_operator.judge.sample import Pair, Sample
 
 _OTHER = "(other)"
 _MAX_BINS = 50
-_MAX_NAME = 100
-"""Characters. The bins are kept in the object's status, and their names come from the model."""
+_MAX_NAME = 63
+"""Characters. The names of bins come from the model, and are kept in the object's status."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,11 @@ def binned(now: Pair, before: Pair) -> Pair:
 
 def _most_frequent(now: Pair) -> list[str]:
     counts = Counter(now.stable.predictions) + Counter(now.canary.predictions)
-    return [_OTHER, *(name for name, _ in counts.most_common(_MAX_BINS) if len(name) <= _MAX_NAME)] if counts else []
+    return [_OTHER, *(name for name, _ in counts.most_common(_MAX_BINS) if _is_showable(name))] if counts else []
+
+
+def _is_showable(name: str) -> bool:
+    return len(name) <= _MAX_NAME and name.isprintable()
 
 
 def _rebinned(sample: Sample, names: list[str]) -> Sample:

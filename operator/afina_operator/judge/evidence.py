@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from afina_operator.judge.drift import binned
 from afina_operator.judge.limits import Limits
@@ -45,7 +45,10 @@ def _after(logs: tuple[float, ...], claims: tuple[Claim, ...]) -> tuple[float, .
 
 
 class Evidence(BaseModel):
-    """All that was counted, and the wealth. It belongs to one canary, one stable revision and the same limits."""
+    """All that was counted, and the wealth. It belongs to one canary, one stable revision and the same limits.
+
+    As JSON it is kept in the object's status; what is no evidence there (somebody edited it) is a ValidationError.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -59,18 +62,6 @@ class Evidence(BaseModel):
     def seen(self) -> Pair:
         """All counts."""
         return Pair(self.canary, self.stable)
-
-    def to_json(self) -> str:
-        """For the object's status."""
-        return self.model_dump_json(exclude_defaults=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Evidence":
-        """What `to_json` wrote. From anything else (somebody edited the status) no evidence: it is gathered anew."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError:
-            return cls()
 
 
 def look(evidence: Evidence, canary: Sample | None, stable: Sample | None, limits: Limits) -> Evidence:

@@ -43,14 +43,22 @@ def test_a_class_that_stable_never_predicts_is_another_bin() -> None:
     assert "'(other)'" in drift.message
 
 
-def test_only_the_most_frequent_bins_are_kept_and_no_endless_names() -> None:
-    many = {f"bin{index}": index for index in range(200)} | {"x" * 1000: 500}
-    evidence = look(Evidence(), predicted(**many), predicted(**many), LIMITS)
-    kept = evidence.stable.predictions
-    assert len(kept) == 50
+def test_only_the_most_frequent_bins_are_kept_and_only_names_that_can_be_shown() -> None:
+    many = {f"bin{index}": index for index in range(200)} | {"x" * 64: 500, "\x1b[2J": 500}
+    kept = look(Evidence(), predicted(**many), predicted(**many), LIMITS).stable.predictions
+    assert len(kept) == 49
     assert "bin199" in kept
     assert sum(kept.values()) == sum(many.values())
-    assert len(evidence.to_json()) < 3000
+
+
+def test_twice_the_evidence_of_many_bins_fits_into_the_status() -> None:
+    # In JSON a quote takes two characters.
+    many = {'"' * 60 + f"{index:03}": 10**9 + index for index in range(200)}
+    evidence = Evidence()
+    for _ in range(3):
+        evidence = look(evidence, predicted(**many), predicted(**many), LIMITS)
+    assert '"' * 60 + "199" in evidence.stable.predictions
+    assert 2 * len(evidence.model_dump_json()) < 65_536
 
 
 def test_without_predictions_nothing_is_decided() -> None:
