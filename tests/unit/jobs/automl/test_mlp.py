@@ -138,7 +138,7 @@ async def test_the_end_of_the_budget_ends_it(tmp_path: Path) -> None:
     place = Place(a_dataset(tmp_path / "dataset", frame), tmp_path / "study", tmp_path / "work")
     (place.workspace / "slot-0").mkdir(parents=True)
     (place.workspace / "slot-0" / "torch.py").write_text("import time; time.sleep(3600)")
-    job = an_automl_job(models=["Linear", "MLP"], budget={"timeSeconds": 10, "maxModels": 3})
+    job = an_automl_job(models=["Linear", "MLP"], budget={"timeSeconds": 20, "maxModels": 3})
     found = await learn(job, place, lambda _progress: None)
     assert found.chosen.startswith("Linear")
     states = trials_of(job, place)
