@@ -32,19 +32,20 @@ def application(model: ServedModel, limits: Limits, lifecycle: Lifecycle) -> Sta
     """The application that serves a model."""
     server = _Endpoints(model, limits, lifecycle)
     named = "/v2/models/{name}"
-    found = [
+    # They are tried in turn: what is asked most comes first.
+    found = [Route("/predict", server.predict, methods=["POST"])]
+    for prefix in (named, f"{named}/versions/{{version}}"):
+        found += [
+            Route(f"{prefix}/infer", server.infer, methods=["POST"]),
+            Route(f"{prefix}/ready", server.model_ready),
+            Route(prefix, server.about_model),
+        ]
+    found += [
         Route("/v2/health/live", server.live),
         Route("/v2/health/ready", server.ready),
         Route("/v2", server.about_server),
         Route("/metrics", server.metrics_text),
-        Route("/predict", server.predict, methods=["POST"]),
     ]
-    for prefix in (named, f"{named}/versions/{{version}}"):
-        found += [
-            Route(prefix, server.about_model),
-            Route(f"{prefix}/ready", server.model_ready),
-            Route(f"{prefix}/infer", server.infer, methods=["POST"]),
-        ]
     handlers: dict[Any, Any] = {RequestError: _refused, 404: _not_there, 405: _not_there}
     return Starlette(routes=found, exception_handlers=handlers)
 
