@@ -27,7 +27,7 @@ _STEPS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Guesses of the canary's share: so far from the edge of the claim to 1."""
 _KEPT_BACK = 0.01
 """Part of the wealth that is spread evenly in every look, so that a canary which breaks after many good looks is seen
-soon. A look that shows nothing costs as much."""
+soon. A look costs that much at most."""
 _LEAST = 1e-6
 
 
