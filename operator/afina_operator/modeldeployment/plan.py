@@ -44,7 +44,7 @@ from afina_operator.resources import (
 )
 from afina_operator.settings import Settings
 
-_SOON, _SELDOM = 2.0, 30.0
+_SOON, _SELDOM = 2.0, 15.0
 """Seconds until the next pass: while something is under way, and to see an alias that has moved."""
 _KEPT_RECORDS = 10
 
