@@ -1,0 +1,65 @@
+"""What `afina promote` and its like say when something is in the way. That they work is seen on the real cluster."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from afina_api.modeldeployment import ROLLOUT_VERBS
+from afina_jobs.cli import main, rollout
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def kubectl(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubectl that does as the script says."""
+    program = folder / "kubectl"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize("verb", ROLLOUT_VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    found = run(verb, "--help")
+    assert found.exit_code == 0
+    assert "NAME is a ModelDeployment" in found.output
+
+
+def test_says_that_kubectl_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = run("abort", "loans")
+    assert found.exit_code == 1
+    assert "kubectl is not installed" in found.output
+
+
+def test_says_what_kubectl_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl(tmp_path, 'echo "modeldeployments \\"loans\\" not found" >&2; exit 1', monkeypatch)
+    found = run("abort", "loans")
+    assert found.exit_code == 1
+    assert '"loans" not found' in found.output
+
+
+def test_says_that_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "_PATIENCE_SECONDS", 0.1)
+    kubectl(tmp_path, "echo '{}'", monkeypatch)
+    found = run("abort", "loans")
+    assert found.exit_code == 1
+    assert "the operator has not answered" in found.output
+
+
+def test_tells_who_and_why_and_prints_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = tmp_path / "said"
+    script = f"""
+case "$1" in
+annotate) echo "$4" | cut -d= -f2- > {said}; echo "$@" > {tmp_path}/arguments;;
+get) printf '{{"status": {{"command": {{"text": "%s", "outcome": "it is rolled back"}}}}}}' "$(cat {said})";;
+esac"""
+    kubectl(tmp_path, script, monkeypatch)
+    found = run("abort", "loans", "-n", "lab", "it", "is", "odd")
+    assert found.output.strip() == "it is rolled back"
+    assert said.read_text().startswith("abort by=")
+    assert said.read_text().strip().endswith("it is odd")
+    assert "--namespace lab" in (tmp_path / "arguments").read_text()
