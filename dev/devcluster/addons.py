@@ -1,7 +1,8 @@
-"""What the API server is told once it answers: volumes' objects and the node's pretended GPUs."""
+"""What the API server is told once it answers: volumes' objects, the Gateway API, the node's pretended GPUs."""
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from devcluster.paths import Paths
 
 GPUS = 2
 
+_FIELD_MANAGER = "afina-dev"
+_GATEWAY_CLASS_CRD = "crd/gatewayclasses.gateway.networking.k8s.io"
 _NODE_READY_SECONDS = 90
 
 # Pods run as anybody, so their volumes' folders are open to anybody.
@@ -48,21 +51,32 @@ def volume_objects() -> list[dict[str, Any]]:
     ]
 
 
+def gateway_class() -> dict[str, Any]:
+    """The class of the Gateways that Traefik serves; its listeners have the port of our entry point."""
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": "traefik"},
+        "spec": {"controllerName": "traefik.io/gateway-controller"},
+    }
+
+
 def gpu_patch() -> dict[str, Any]:
     """Capacity for GPUs that are not there: scheduling and admission are real, the device is not."""
     amount = {"nvidia.com/gpu": str(GPUS)}
     return {"status": {"capacity": amount, "allocatable": amount}}
 
 
-def apply(binary: Path, paths: Paths) -> None:
+def apply(tools: Mapping[str, Path], paths: Paths) -> None:
     """Bring the objects and the node to what they should be; waits until the node is ready.
 
     Raises DevClusterError when it does not become ready.
     """
-    objects = {"apiVersion": "v1", "kind": "List", "items": volume_objects()}
-    kubectl.run(
-        binary, paths, "apply", "--server-side", "--field-manager=afina-dev", "-f", "-", stdin=json.dumps(objects)
-    )
+    binary = tools["kubectl"]
+    objects = {"apiVersion": "v1", "kind": "List", "items": [*volume_objects(), gateway_class()]}
+    _server_side_apply(binary, paths, str(tools["gateway-api-crds"]))
+    kubectl.run(binary, paths, "wait", "--for=condition=Established", "--timeout=30s", _GATEWAY_CLASS_CRD)
+    _server_side_apply(binary, paths, "-", stdin=json.dumps(objects))
     _wait_for_node(binary, paths)
     patch = json.dumps(gpu_patch())
     kubectl.run(binary, paths, "patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", patch)
@@ -74,6 +88,10 @@ def node_is_ready(binary: Path, paths: Paths) -> bool:
         return kubectl.run(binary, paths, "get", "node", NODE_NAME, "-o", f"jsonpath={condition}") == "True"
     except DevClusterError:
         return False
+
+
+def _server_side_apply(binary: Path, paths: Paths, source: str, stdin: str | None = None) -> None:
+    kubectl.run(binary, paths, "apply", "--server-side", f"--field-manager={_FIELD_MANAGER}", "-f", source, stdin=stdin)
 
 
 def _wait_for_node(binary: Path, paths: Paths) -> None:

@@ -28,14 +28,16 @@ def up(paths: Paths, timeline: Timeline) -> None:
     with timeline.phase("certificates and network"):
         certificates.make(paths)
         network.up(paths)
-    registry, *groups = _components(paths)
+    registry, *groups, gateway = _components(paths)
     with timeline.phase("registry and the shell image"):
         processes.ensure(registry, paths)
         Builder(paths, REGISTRY).build([BUSYBOX])
     with timeline.phase("control plane and node"):
         for group in groups:
             processes.ensure(group, paths)
-        addons.apply(built["kubectl"], paths)
+        addons.apply(built, paths)
+    with timeline.phase("gateway"):
+        processes.ensure(gateway, paths)
 
 
 def down(paths: Paths) -> None:

@@ -18,6 +18,8 @@ TOOLS = (
     "kubectl",
     "coredns",
     "local-path-provisioner",
+    "traefik",
+    "gateway-api-crds",
     "helm",
 )
 
@@ -218,8 +220,26 @@ def prometheus(paths: Paths) -> Component:
     )
 
 
+def traefik(paths: Paths, tools: Tools) -> Component:
+    argv = (
+        # There is no flag for it.
+        "env",
+        f"KUBECONFIG={paths.kubeconfig}",
+        str(tools["traefik"]),
+        "--providers.kubernetesgateway=true",
+        f"--providers.kubernetesgateway.statusaddress.ip={configs.GATEWAY.partition(':')[0]}",
+        # A change waits so long for the one before it. The default, 2 s, would keep an ended pod in the route.
+        "--providers.providersthrottleduration=100ms",
+        f"--entrypoints.http.address={configs.GATEWAY}",
+        f"--entrypoints.traefik.address={configs.GATEWAY_PING}",
+        "--ping=true",
+        "--global.checknewversion=false",
+    )
+    return Component("traefik", argv, probes.answers(f"http://{configs.GATEWAY_PING}/ping"))
+
+
 def all_of_them(paths: Paths, tools: Tools, shell_image: str) -> list[list[Component]]:
-    """Every component, in the groups in which they start: each group needs those before it."""
+    """Every component, in the groups in which they start: each group needs those before it, the last the addons."""
     return [
         [registry(paths)],
         [etcd(paths), containerd(paths, shell_image)],
@@ -234,4 +254,5 @@ def all_of_them(paths: Paths, tools: Tools, shell_image: str) -> list[list[Compo
             discovery(paths),
             prometheus(paths),
         ],
+        [traefik(paths, tools)],
     ]
