@@ -110,6 +110,15 @@ class Judge(Model):
 _DEFAULT_STEPS = [{"setWeight": 10}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {}}]
 
 
+class HeaderMatch(Model):
+    """A header of HTTP, by which a request is told from others."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", min_length=1, max_length=256)]
+    """Name of the header."""
+    value: Annotated[str, StringConstraints(pattern=r"^[ -~]+$", min_length=1, max_length=1024)]
+    """Its value, exactly."""
+
+
 class Rollout(Model):
     """How a change gets from no traffic to all of it."""
 
@@ -125,6 +134,9 @@ class Rollout(Model):
     """Done one after the other; after the last the canary has all of the traffic. None: it has it when it is ready."""
     judge: Annotated[Judge, Field(default_factory=Judge)]
     """How much worse than the stable revision the canary may be."""
+    header_match: HeaderMatch | None = None
+    """Requests with this header go to the canary as soon as it is ready, whatever its weight: for testers. The judge
+    sees them too."""
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
     """A canary that is not ready after so long is rolled back."""
 

@@ -42,6 +42,12 @@ _CASES: dict[str, Refused] = {
         "greater than or equal to 1.1",
         "greater than or equal to 1.1",
     ),
+    "header with a newline": Refused(
+        {"spec.rollout.headerMatch": {"name": "X-Canary", "value": "a\nb"}},
+        "spec.rollout.headerMatch.value",
+        "should match",
+        "should match",
+    ),
     "path with a query": Refused({"spec.endpoint.path": "/a?b"}, "spec.endpoint.path", "should match", "should match"),
     "gateway of another namespace": Refused(
         {"spec.endpoint.gatewayRef": {"name": "afina", "namespace": "theirs"}},
@@ -70,6 +76,7 @@ ACCEPTED_SERVING: dict[str, Json] = {
                     {"pauseSeconds": 60},
                 ],
                 "judge": {"alpha": 0.01, "maxErrorShareIncrease": 0, "maxLatencyRatio": 2, "maxPredictionDrift": 0.1},
+                "headerMatch": {"name": "X-Canary", "value": "always"},
                 "progressDeadlineSeconds": 60,
             },
             "spec.endpoint": {"gatewayRef": {"name": "afina"}, "hostname": "models.example.com", "path": "/v1/loans"},

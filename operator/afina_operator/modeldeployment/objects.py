@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from afina_api.modeldeployment import Endpoint
+from afina_api.modeldeployment import ModelDeploymentSpec
 from afina_operator import quantity
 from afina_operator.driver.children import MANAGED
 from afina_operator.modeldeployment.revisions import PREFIX, Revision
@@ -66,30 +66,42 @@ def service(obj: Json, revision: Revision) -> Json:
     return _child(obj, SERVICES, revision.name, {"spec": spec}, revision)
 
 
-def route(obj: Json, endpoint: Endpoint, weights: Mapping[str, int]) -> Json:
+def route(obj: Json, wanted: ModelDeploymentSpec, weights: Mapping[str, int], canary: str | None) -> Json:
     """The HTTPRoute that splits the requests.
 
     Args:
         obj: the ModelDeployment.
-        endpoint: of the spec.
+        wanted: its spec.
         weights: percent by revision; they sum to 100.
+        canary: the one among them that testers reach by a header.
     """
     if sum(weights.values()) != 100:
         raise ValueError(f"the weights sum to {sum(weights.values())}")
-    prefix = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
-    rule: Json = {
-        "matches": [{"path": {"type": "PathPrefix", "value": endpoint.path}}],
+    endpoint, header = wanted.endpoint, wanted.rollout.header_match
+    rules = [_rule(endpoint.path, weights)]
+    if header and canary is not None and canary in weights:
+        tests = _rule(endpoint.path, {canary: 100})
+        tests["matches"][0]["headers"] = [{"type": "Exact", "name": header.name, "value": header.value}]
+        rules.append(tests)
+    spec: Json = {"parentRefs": [{"name": endpoint.gateway_ref.name}], "rules": rules}
+    if endpoint.hostname:
+        spec["hostnames"] = [endpoint.hostname]
+    return _child(obj, HTTP_ROUTES, route_name(obj), {"spec": spec})
+
+
+def _rule(path: str, weights: Mapping[str, int]) -> Json:
+    """A rule whose backends share what comes under the path, which they do not get to see."""
+    found: Json = {
+        "matches": [{"path": {"type": "PathPrefix", "value": path}}],
         "backendRefs": [
             {"group": "", "kind": SERVICES.kind, "name": name, "port": PORT, "weight": weight}
             for name, weight in weights.items()
         ],
     }
-    if endpoint.path != "/":
-        rule["filters"] = [{"type": "URLRewrite", "urlRewrite": {"path": prefix}}]
-    spec: Json = {"parentRefs": [{"name": endpoint.gateway_ref.name}], "rules": [rule]}
-    if endpoint.hostname:
-        spec["hostnames"] = [endpoint.hostname]
-    return _child(obj, HTTP_ROUTES, route_name(obj), {"spec": spec})
+    if path != "/":
+        prefix = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+        found["filters"] = [{"type": "URLRewrite", "urlRewrite": {"path": prefix}}]
+    return found
 
 
 def _selector(obj: Json, revision: Revision) -> dict[str, str]:

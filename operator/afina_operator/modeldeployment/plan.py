@@ -120,7 +120,7 @@ class _Pass:
             *self._children(decision.status),
             *self._told(decision.status),
             *_present(record(self._obj, decision.status, said, self._now)),
-            *self._route(decision.weights),
+            *self._route(decision),
             *self._unused(decision),
         ]
         return Plan(tuple(writes), self._again(decision, said), said[0].reason)
@@ -236,10 +236,13 @@ class _Pass:
     def _event(self, kind: generic.EventType, reason: str, text: str) -> Emit:
         return Emit(generic.event(self._obj, kind, reason, text, self._now))
 
-    def _route(self, weights: Mapping[str, int]) -> Iterator[Write]:
-        if not weights or self._observed.gateway is None or (self._observed.route and not self._route_is_ours):
+    def _route(self, decision: _Decision) -> Iterator[Write]:
+        is_taken = self._observed.route is not None and not self._route_is_ours
+        if not decision.weights or self._observed.gateway is None or is_taken:
             return
-        yield from _made(self._observed.route, objects.route(self._obj, self._spec.endpoint, weights))
+        canary = decision.status.canary.revision if decision.status.canary else None
+        desired = objects.route(self._obj, self._spec, decision.weights, canary if self._ready(canary or "") else None)
+        yield from _made(self._observed.route, desired)
 
     def _unused(self, decision: _Decision) -> Iterator[Delete]:
         """What neither the route as it was seen, nor the decision names. Its pods answer what they have begun."""

@@ -168,6 +168,22 @@ def test_a_spec_that_cannot_be_read_changes_nothing() -> None:
     assert lab.condition("Ready")[0] == "True"
 
 
+def test_testers_reach_the_canary_by_a_header_whatever_its_weight() -> None:
+    header = {"name": "X-Canary", "value": "always"}
+    steps = [{"setWeight": 0}, {"gate": {}}]
+    lab = serving()
+    lab.apply(rollout={"steps": steps, "headerMatch": header})
+    lab.models.champion = "2"
+    lab.rest()
+    weighted, tests = lab.world.objects[ROUTE]["spec"]["rules"]
+    assert lab.versions() == {"1": 100, "2": 0}
+    assert tests["matches"][0]["headers"] == [{"type": "Exact", **header}]
+    (backend,) = tests["backendRefs"]
+    assert (backend["name"], backend["weight"]) == (weighted["backendRefs"][1]["name"], 100)
+    _said(lab, "abort")
+    assert len(lab.world.objects[ROUTE]["spec"]["rules"]) == 1
+
+
 def test_an_autoscaler_may_scale_in_a_rollout() -> None:
     lab = trying()
     lab.apply(replicas=5)
