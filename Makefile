@@ -95,7 +95,7 @@ e2e: up ## Tests on the whole cluster
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl bench-judge
+.PHONY: bench-start bench-memory bench-automl bench-judge soak-rollouts
 # The peers' packages conflict with ours.
 PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs/automl-peers
 bench-start: ## From apply to the first trial's start, next to a plain Job
@@ -109,6 +109,9 @@ bench-automl: .venv/stamp $(PEERS)/stamp ## AutoML next to FLAML, AutoGluon and 
 
 bench-judge: .venv/stamp ## The canary judge next to fixed thresholds and counted checks, on simulated requests
 	$(BIN)/python tests/bench/judge.py
+
+soak-rollouts: .venv/stamp ## Rollouts of good and bad models at 200 requests a second, on the cluster at hand
+	PYTHONPATH=dev:tests $(BIN)/python tests/bench/rollouts.py $(ARGS)
 
 $(PEERS)/stamp: tests/bench/automl-peers.txt
 	$(BIN)/uv venv -q --clear --python $(BIN)/python $(PEERS)

@@ -23,6 +23,11 @@ class Mlflow:
     def __init__(self, port: int) -> None:
         self._port = port
 
+    @property
+    def uri(self) -> str:
+        """For MLflow's own client."""
+        return f"http://127.0.0.1:{self._port}"
+
     def run(self, run_id: str) -> Json:
         """One run."""
         return dict(self._call(f"runs/get?run_id={run_id}")["run"])
@@ -49,6 +54,18 @@ class Mlflow:
         """The versions of a registered model."""
         query = urllib.parse.urlencode({"filter": f"name = '{model}'"})
         return list(self._call(f"model-versions/search?{query}").get("model_versions", []))
+
+    def make_champion(self, model: str, version: str) -> None:
+        """Move the alias `champion`."""
+        self._call("registered-models/alias", {"name": model, "alias": "champion", "version": version})
+
+    def copy_version(self, model: str, version: str, **tags: str) -> str:
+        """Make another version of the same files, with other tags; its number."""
+        query = urllib.parse.urlencode({"name": model, "version": version})
+        source = self._call(f"model-versions/get?{query}")["model_version"]["source"]
+        listed = [{"key": key, "value": value} for key, value in tags.items()]
+        made = self._call("model-versions/create", {"name": model, "source": source, "tags": listed})
+        return str(made["model_version"]["version"])
 
     def _call(self, path: str, body: Json | None = None) -> Json:
         return dict(json.loads(self._ask(f"/api/2.0/mlflow/{path}", body)))

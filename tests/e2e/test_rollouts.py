@@ -1,0 +1,185 @@
+"""Rollouts on the real cluster: good canaries and bad ones, under load, through a real Gateway."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from e2e.jobs import Json, condition
+from e2e.rollouts import ALIAS, GATEWAY, Models, deployment, recorded_routes
+from kube import MANIFESTS, Cluster, wait_until
+from support.canaries import BODIES, DRIFTED, FAILING, GOOD, SLOW, Canary
+from tracking import forwarded_mlflow
+from traffic import Load
+
+pytestmark = pytest.mark.e2e
+
+STEPS = [{"setWeight": 20}, {"analysis": {"minSamples": 50}}, {"setWeight": 60}, {"pauseSeconds": 2}]
+JUDGE = {"maxErrorShareIncrease": 0.03, "maxLatencyRatio": 4, "maxPredictionDrift": 0.2}
+PER_SECOND = 50.0
+_PATIENCE = 180
+
+
+@dataclass(frozen=True)
+class Served:
+    """A ModelDeployment that serves version 1."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+    models: Models
+
+    def now(self) -> Json:
+        found = self.cluster.get("modeldeployment", self.name, self.namespace)
+        assert found
+        return found
+
+    def wait(self, look: Callable[[Json], bool], what: str) -> Json:
+        def seen() -> Json:
+            now = self.now()
+            return now if look(now) else {}
+
+        return wait_until(seen, what, _PATIENCE, every=0.5)
+
+    @property
+    def url(self) -> str:
+        return str(self.now()["status"]["address"])
+
+    def afina(self, verb: str, *words: str) -> str:
+        """What the command line prints."""
+        afina, kubectl = Path(sys.executable).with_name("afina"), Path(self.cluster.programs["kubectl"])
+        path = f"{kubectl.parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "KUBECONFIG": self.cluster.kubeconfig, "PATH": path}
+        argv = [str(afina), verb, self.name, "--namespace", self.namespace, *words]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+
+    def wait_stable(self, version: str) -> Json:
+        def look(now: Json) -> bool:
+            status = now.get("status", {})
+            stable = status.get("stable", {}).get("modelVersion") == version and "canary" not in status
+            return stable and condition(now, "Ready").get("status") == "True"
+
+        return self.wait(look, f"version {version} is stable")
+
+    def wait_rolled_back(self, reason: str) -> Json:
+        return self.wait(lambda now: condition(now, "RolledBack").get("reason") == reason, f"rolled back for {reason}")
+
+
+@pytest.fixture(scope="module")
+def served(afina: Cluster, new_namespace: Callable[[str], str]) -> Iterator[Served]:
+    namespace, name = new_namespace("rollouts"), "sums"
+    with forwarded_mlflow(afina) as mlflow:
+        models = Models(MlflowClient(mlflow.uri), namespace)
+        models.register(GOOD)
+        uri = f"models:/{namespace}@{ALIAS}"
+        rollout = {"steps": STEPS, "judge": JUDGE, "progressDeadlineSeconds": 20}
+        afina.apply(GATEWAY, deployment(name, f"/{namespace}", uri, **rollout), namespace=namespace)
+        found = Served(afina, namespace, name, models)
+        found.wait_stable("1")
+        yield found
+
+
+def test_answers_at_its_address(served: Served) -> None:
+    with Load(f"{served.url}/predict", BODIES, 20) as load:
+        wait_until(lambda: len(load.answers) > 20, "answers", 20)
+    assert not load.failures()
+
+
+def test_a_good_canary_is_promoted_without_a_failed_request(served: Served) -> None:
+    with (
+        Load(f"{served.url}/predict", BODIES, PER_SECOND) as load,
+        recorded_routes(served.cluster, served.namespace, served.name) as routes,
+    ):
+        version = served.models.register(GOOD)
+        served.wait_stable(version)
+    assert not load.failures()
+    assert all(sum(shares.values()) == 100 for shares in routes.seen)
+    assert [sorted(shares.values()) for shares in routes.seen] == [[100], [0, 100], [20, 80], [40, 60], [100]]
+    assert len({answer.revision for answer in load.answers}) == 2
+
+
+BAD: dict[str, tuple[Canary, str, str]] = {
+    "answers that are no numbers": (FAILING, "JudgeFailed", "errors"),
+    "slow": (SLOW, "JudgeFailed", "latency"),
+    "other predictions": (DRIFTED, "JudgeFailed", "predictions"),
+}
+
+
+@pytest.mark.parametrize(("canary", "reason", "words"), BAD.values(), ids=BAD.keys())
+def test_a_bad_canary_is_rolled_back_before_the_next_step(
+    canary: Canary, reason: str, words: str, served: Served
+) -> None:
+    before = served.now()["status"]["stable"]
+    with (
+        Load(f"{served.url}/predict", BODIES, PER_SECOND) as load,
+        recorded_routes(served.cluster, served.namespace, served.name) as routes,
+    ):
+        version = served.models.register(canary)
+        found = served.wait_rolled_back(reason)
+        assert found["status"]["rejected"]["modelVersion"] == version
+        served.models.make_champion(before["modelVersion"])
+        served.wait(lambda now: condition(now, "RolledBack").get("status") == "False", "the alias is back")
+    assert words in found["status"]["rejected"]["message"]
+    assert max(min(shares.values()) for shares in routes.seen if len(shares) == 2) == 20
+    assert all(sum(shares.values()) == 100 for shares in routes.seen)
+    assert set(load.failures()) <= {500}, "the canary's own answers are the only ones that fail"
+
+
+def test_a_canary_with_another_digest_gets_no_request(served: Served) -> None:
+    before = served.now()["status"]["stable"]
+    with Load(f"{served.url}/predict", BODIES, 20) as load:
+        served.models.register(GOOD, wrong_digest=True)
+        found = served.wait_rolled_back("CrashLoop")
+        served.models.make_champion(before["modelVersion"])
+        served.wait(lambda now: condition(now, "RolledBack").get("status") == "False", "the alias is back")
+    assert "was changed" in found["status"]["rejected"]["message"]
+    assert not load.failures()
+    assert {answer.revision for answer in load.answers} == {before["revision"]}
+
+
+def test_without_traffic_it_waits_until_somebody_aborts(served: Served) -> None:
+    before = served.now()["status"]["stable"]
+    served.models.register(GOOD)
+    served.wait(lambda now: condition(now, "Inconclusive").get("reason") == "TooFewSamples", "too few samples")
+    assert "rolled back" in served.afina("abort", "it", "is", "odd")
+    found = served.wait_rolled_back("Aborted")
+    assert found["status"]["weight"] == 0
+    assert "it is odd" in found["status"]["rejected"]["message"]
+    served.models.make_champion(before["modelVersion"])
+    served.wait_stable(before["modelVersion"])
+
+
+def test_the_scale_subresource_sets_the_replicas(served: Served) -> None:
+    served.cluster.kubectl("scale", "mldep", served.name, "--replicas=2", namespace=served.namespace)
+    served.wait(lambda now: now["status"].get("replicas") == 2, "two replicas")
+    served.cluster.kubectl("scale", "mldep", served.name, "--replicas=1", namespace=served.namespace)
+    served.wait(lambda now: now["status"].get("replicas") == 1, "one replica")
+
+
+def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
+    uri = str(served.now()["spec"]["model"]["uri"])
+    for name, count in (("gpu", 1), ("gpus", 99)):
+        wanted = deployment(name, f"/{served.namespace}/{name}", uri)
+        wanted["spec"]["resources"]["gpu"] = count
+        served.cluster.apply(wanted, namespace=served.namespace)
+    replace(served, name="gpu").wait(lambda now: condition(now, "Ready").get("status") == "True", "one GPU is there")
+    told = replace(served, name="gpus").wait(
+        lambda now: "nvidia.com/gpu" in condition(now, "Ready").get("message", ""), "99 GPUs are not"
+    )
+    assert condition(told, "Ready")["status"] == "False"
+
+
+def test_the_example_is_served(served: Served, new_namespace: Callable[[str], str]) -> None:
+    namespace, example = new_namespace("example"), "breast-cancer"
+    Models(served.models.client, example).register(GOOD)
+    served.cluster.kubectl("apply", "-f", str(MANIFESTS / "30-modeldeployment.yaml"), namespace=namespace)
+    found = replace(served, namespace=namespace, name=example)
+    wait_until(lambda: condition(found.now(), "Ready").get("status") == "True", "the example is ready", _PATIENCE)
+    with Load(f"{found.url}/predict", BODIES, 10) as load:
+        wait_until(lambda: len(load.answers) > 5, "answers", 20)
+    assert not load.failures()
