@@ -36,18 +36,18 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": _JSON})
 
 
-Answering = Callable[[ServedModel, bytes, int], Answer]
-"""From the body of a request, which may have so many rows, to the answer."""
+Answering = Callable[[ServedModel, bytes], Answer]
+"""From the body of a request to the answer."""
 
 
-def predict(model: ServedModel, body: bytes, max_rows: int) -> Answer:
+def predict(model: ServedModel, body: bytes) -> Answer:
     """Answer rows of JSON: `/predict`.
 
     Raises:
         RequestError: the request is wrong, or the model's answer is.
     """
     began = time.perf_counter()
-    columns, warnings = read_rows(body, model.types, max_rows)
+    columns, warnings = read_rows(body, model.types)
     found = model.predict(columns)
     answer = {
         "predictions": _of_classes(found, model.classes) if model.classes else _of_numbers(found),
@@ -59,7 +59,7 @@ def predict(model: ServedModel, body: bytes, max_rows: int) -> Answer:
     return Answer(to_json(answer), *_counted(found))
 
 
-def infer(model: ServedModel, body: bytes, max_rows: int, header_length: str | None = None) -> Answer:
+def infer(model: ServedModel, body: bytes, header_length: str | None = None) -> Answer:
     """Answer tensors of the Open Inference Protocol.
 
     Raises:
@@ -71,7 +71,7 @@ def infer(model: ServedModel, body: bytes, max_rows: int, header_length: str | N
     for output in wanted:
         if output.name not in known:
             raise RequestError(400, f"outputs: there is no {output.name!r}; there are {', '.join(sorted(known))}")
-    found = model.predict(inputs.columns(given, model.types, max_rows))
+    found = model.predict(inputs.columns(given, model.types))
     return _inferred(model, request, {output.name: output for output in wanted}, found)
 
 

@@ -101,7 +101,7 @@ class _Endpoints:
             body = await self._body(request)
             # How fast the client sends is no latency of the model.
             began = time.perf_counter()
-            task = partial(answering, self._model, body, self._limits.max_rows)
+            task = partial(answering, self._model, body)
             answer = task() if self._model.is_quick(body) else await self._work.do(task)
             response = Response(answer.content, headers=answer.headers)
             self._metrics.predicted(answer.bins, answer.uncertainties)
@@ -127,19 +127,20 @@ class _Endpoints:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise RequestError(415, "content-encoding: send the body as it is")
         most, seconds = self._limits.max_body_bytes, self._limits.timeout_seconds
-        too_long = RequestError(413, f"the body may have {most} bytes: send fewer rows", {"Connection": "close"})
-        if int(request.headers.get("content-length", 0)) > most:
-            raise too_long
-        found = bytearray()
+        found, length, late = bytearray(), 0, False
         try:
             async with asyncio.timeout(seconds):
                 async for part in request.stream():
-                    found += part
-                    if len(found) > most:
-                        raise too_long
-        except TimeoutError as error:
-            message = f"the body did not arrive in {seconds:g} s"
-            raise RequestError(408, message, {"Connection": "close"}) from error
+                    length += len(part)
+                    # The rest of what is too long is read all the same: who still sends does not see an answer.
+                    if length <= most:
+                        found += part
+        except TimeoutError:
+            late = True
+        if length > most:
+            raise RequestError(413, f"the body may have {most} bytes: send fewer rows", {"Connection": "close"})
+        if late:
+            raise RequestError(408, f"the body did not arrive in {seconds:g} s", {"Connection": "close"})
         return bytes(found)
 
 

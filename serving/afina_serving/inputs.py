@@ -7,20 +7,21 @@ import numpy as np
 from afina_models.arrays import Array
 from afina_models.columns import NUMERIC, Columns, as_number, as_text
 from afina_serving.errors import RequestError
+from afina_serving.settings import MAX_ROWS
 from afina_serving.tensors import Tensor
 
 COLUMN_DATATYPES = {"Numeric": "FP64", "Boolean": "BOOL"}
 """Of the columns' types, as the metadata has them; of all others BYTES."""
 
 
-def columns(tensors: Sequence[Tensor], types: Mapping[str, str], max_rows: int) -> Columns:
+def columns(tensors: Sequence[Tensor], types: Mapping[str, str]) -> Columns:
     """The model's columns from one tensor each, or from one matrix of all of them.
 
     Raises:
         RequestError: a column is missing, unknown, or of another kind; or they differ in length.
     """
     if len(tensors) == 1 and tensors[0].name not in types:
-        return _from_matrix(tensors[0], types, max_rows)
+        return _from_matrix(tensors[0], types)
     found = {tensor.name: tensor for tensor in tensors}
     if len(found) < len(tensors):
         raise RequestError(400, "inputs: a name comes twice")
@@ -32,18 +33,18 @@ def columns(tensors: Sequence[Tensor], types: Mapping[str, str], max_rows: int) 
     rows = {len(tensor.values) for tensor in tensors}
     if len(rows) > 1:
         raise RequestError(400, f"inputs: the columns have {min(rows)} to {max(rows)} rows: they need the same number")
-    _require_rows(rows.pop(), max_rows)
+    _require_rows(rows.pop())
     return {name: _column(found[name], kind) for name, kind in types.items()}
 
 
-def _from_matrix(tensor: Tensor, types: Mapping[str, str], max_rows: int) -> Columns:
+def _from_matrix(tensor: Tensor, types: Mapping[str, str]) -> Columns:
     values = tensor.values.reshape(-1, 1) if tensor.values.ndim == 1 and len(types) == 1 else tensor.values
     if not all(kind in NUMERIC for kind in types.values()):
         raise RequestError(400, f"inputs: the model has no column {tensor.name!r}; it has {', '.join(types)}")
     if values.ndim != 2 or values.shape[1] != len(types) or values.dtype == object:
         message = f"inputs: {tensor.name!r} is no column, and no matrix of numbers with {len(types)} columns"
         raise RequestError(400, f"{message}: {', '.join(types)}")
-    _require_rows(len(values), max_rows)
+    _require_rows(len(values))
     return dict(zip(types, values.T, strict=True))
 
 
@@ -72,6 +73,6 @@ def _moments(tensor: Tensor) -> Array:
     return found
 
 
-def _require_rows(rows: int, max_rows: int) -> None:
-    if not 1 <= rows <= max_rows:
-        raise RequestError(400 if rows < 1 else 413, f"a request may have 1 to {max_rows} rows, and this has {rows}")
+def _require_rows(rows: int) -> None:
+    if not 1 <= rows <= MAX_ROWS:
+        raise RequestError(400 if rows < 1 else 413, f"a request may have 1 to {MAX_ROWS} rows, and this has {rows}")

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from afina_models.columns import NUMERIC, Columns, from_rows
+from afina_serving.body import read
 from afina_serving.errors import RequestError
+from afina_serving.settings import MAX_ROWS
 
 _MAX_WARNINGS = 20
 
@@ -18,23 +20,16 @@ class PredictRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rows: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    rows: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_ROWS)]
 
 
-def read_rows(body: bytes, types: Mapping[str, str], max_rows: int) -> tuple[Columns, list[str]]:
+def read_rows(body: bytes, types: Mapping[str, str]) -> tuple[Columns, list[str]]:
     """The columns, and warnings: of what is missing, and of values that are taken as missing.
 
     Raises:
         RequestError: it is no JSON (400) or not of this form, or a column is unknown (422), or it is too long (413).
     """
-    try:
-        rows = PredictRequest.model_validate_json(body).rows
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise RequestError(400 if first["type"] == "json_invalid" else 422, f"{where}: {first['msg']}") from error
-    if len(rows) > max_rows:
-        raise RequestError(413, f"a request may have {max_rows} rows, and this has {len(rows)}")
+    rows = read(PredictRequest, body, wrong=422, statuses={"too_long": 413}).rows
     for index, row in enumerate(rows):
         _require_values(index, row, types)
     columns = from_rows(rows, types)

@@ -7,6 +7,9 @@ from pathlib import Path
 from afina_api.serving import ServerReason
 from afina_serving.errors import StartError
 
+MAX_ROWS = 10_000
+"""Of a request."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -24,7 +27,6 @@ class Limits:
     """What a request may cost."""
 
     max_body_bytes: int = 10 * 2**20
-    max_rows: int = 10_000
     timeout_seconds: float = 30.0
     """For its body to arrive, and again for its prediction."""
     max_queue: int = 64

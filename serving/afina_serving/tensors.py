@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from afina_models.arrays import Array
 from afina_serving.binary import BINARY_KINDS, HEADER_LENGTH, packed_texts, unpacked_texts
+from afina_serving.body import read
 from afina_serving.errors import RequestError
 from afina_serving.protocol import InferenceRequest, InputTensor
 
-_MAX_PROBLEMS = 5
 _MAX_DIGITS = 12
 
 
@@ -36,10 +35,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[InferenceReque
         RequestError: it is no request, or a tensor is not what it says.
     """
     header, rest = _split(body, header_length)
-    try:
-        request = InferenceRequest.model_validate_json(header)
-    except ValidationError as error:
-        raise RequestError(400, "; ".join(map(_problem, error.errors()[:_MAX_PROBLEMS]))) from error
+    request = read(InferenceRequest, header, wrong=400)
     tensors = []
     for index, tensor in enumerate(request.inputs):
         size = tensor.parameters.binary_data_size or 0
@@ -129,7 +125,3 @@ def _from_bytes(where: str, tensor: InputTensor, content: bytes) -> Array:
 
 def _finite(values: Array) -> Array:
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _problem(error: Any) -> str:
-    return f"{'.'.join(map(str, error['loc'])) or 'the body'}: {error['msg']}"

@@ -29,6 +29,7 @@ from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.automl.registry import Product, Registry, load_version
 from afina_models.digest import DigestError, digest
 from afina_models.predictor import Predictor
+from afina_serving.download import fetched
 from support.datasets import DIGEST, a_dataset, an_automl_job
 from support.postgresql import postgresql_server
 from support.s3 import KEYS, S3Server
@@ -159,6 +160,8 @@ def test_a_job_learns_and_registers_its_model(
     assert version.tags["afina.promotion"] == "it keeps the thresholds, and there is no champion yet"
     row = {"a": 1.0, "b": 1.0, "c": 1.0}
     assert load_version(version).predict([row]).values[0] == pytest.approx(5, abs=0.5)
+    served = fetched(str(version.source), tmp_path / "served")
+    assert Predictor.load(served, model.digest).predict([row]).values[0] == pytest.approx(5, abs=0.5)
 
     tracked = client.get_run(str(version.run_id))
     assert tracked.info.status == "FINISHED"

@@ -31,22 +31,18 @@ ROW = {"a": 1.0, "b": 1.0, "c": 1.0}
 BODY = json.dumps({"rows": [ROW]}).encode()
 
 
-def test_a_body_too_long_is_refused_before_it_comes(classifier: ModelServer) -> None:
-    connection = classifier.connect()
-    connection.putrequest("POST", "/predict")
-    connection.putheader("Content-Length", "200001")
-    connection.endheaders()
-    answer = connection.getresponse()
-    assert answer.status == 413
-    assert "200000 bytes" in json.loads(answer.read())["error"]
-    connection.close()
+def test_a_body_too_long_is_refused(classifier: ModelServer) -> None:
+    found = classifier.post("/predict", b" " * 20_000_000)
+    assert (found.status, found.headers["connection"]) == (413, "close")
+    assert "200000 bytes" in found.json["error"]
 
 
-def test_a_body_too_long_is_refused_when_it_does_not_say_so(classifier: ModelServer) -> None:
-    connection = classifier.connect()
-    connection.request("POST", "/predict", iter([b" " * 50_000] * 5), encode_chunked=True)
-    assert connection.getresponse().status == 413
-    connection.close()
+def test_a_body_too_long_that_does_not_say_so_and_does_not_end_is_refused(classifier: ModelServer) -> None:
+    with socket.create_connection(("127.0.0.1", classifier.port), timeout=30) as client:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sendall(b"c350\r\n" + b" " * 50_000 + b"\r\n")
+        client.sendall(b"30d40\r\n" + b" " * 200_000 + b"\r\n")
+        assert b"413" in client.recv(65_536)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(classifier: ModelServer) -> None:

@@ -47,7 +47,7 @@ WRONG = {
     "no list": ({"rows": {"area": 1}}, 422, "rows: "),
     "no row": ({"rows": [1]}, 422, "rows.0: "),
     "another key": ({"rows": [{}], "row": 1}, 422, "row: "),
-    "too many": ({"rows": [{}] * 10_001}, 413, "10000 rows, and this has 10001"),
+    "too many": ({"rows": [{}] * 10_001}, 413, "at most 10000 items"),
     "no JSON": (b"rows", 400, "the body: Invalid JSON"),
     "nothing": (b"", 400, "the body: Invalid JSON"),
     "deep": (b'{"rows": ' + b"[" * 100_000, 400, "the body: Invalid JSON"),
