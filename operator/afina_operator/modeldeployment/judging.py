@@ -30,6 +30,8 @@ class _State(BaseModel):
     step: Evidence = Evidence()
     index: int = 0
     """Of the step."""
+    limits: str = ""
+    """What the bets were against: evidence of a claim is none of another."""
 
 
 def looked(
@@ -60,12 +62,16 @@ def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | No
         max_prediction_drift=rollout.judge.max_prediction_drift,
         alpha=rollout.judge.alpha,
     )
-    before = _restored(progress.judge_state)
+    claimed = rollout.judge.model_dump_json(exclude={"alpha"})
+    before = _restored(progress.judge_state, claimed)
     if progress.reason and before.index == progress.step and not any(_is_news(one) for one in samples):
         return progress
     step = before.step if before.index == progress.step else Evidence()
     state = _State(
-        rollout=look(before.rollout, *samples, limits), step=look(step, *samples, limits), index=progress.step
+        rollout=look(before.rollout, *samples, limits),
+        step=look(step, *samples, limits),
+        index=progress.step,
+        limits=claimed,
     )
     whole, present = judge(state.rollout, limits), judge(state.step, limits)
     shown = whole if whole.outcome is Outcome.FAIL else present
@@ -98,12 +104,13 @@ def _word(whole: Verdict, present: Verdict) -> str:
     return "Pass" if present.outcome is Outcome.PASS else "Inconclusive"
 
 
-def _restored(text: str) -> _State:
-    """What was kept; where somebody edited it, it is gathered anew."""
+def _restored(text: str, claimed: str) -> _State:
+    """What was kept; where somebody edited it, or the limits, it is gathered anew."""
     try:
-        return _State.model_validate_json(text or "{}")
+        state = _State.model_validate_json(text or "{}")
     except ValidationError:
         return _State()
+    return state if state.limits == claimed else _State()
 
 
 def _sample(batch: Batch | None) -> Sample | None:

@@ -6,7 +6,7 @@ import pytest
 
 from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_operator.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, dig
-from world.modeldeployments import ROUTE, TARGET, Behaviour, Lab
+from world.modeldeployments import ROUTE, SPEC, TARGET, Behaviour, Lab
 from world.passes import Fault
 
 
@@ -109,6 +109,19 @@ def test_a_canary_whose_pods_all_go_is_rolled_back() -> None:
     lab.live(lambda now: now.condition("RolledBack") == ("True", "CanaryNotReady"), requests=0)
     lab.rest()
     assert lab.versions() == {"1": 100}
+
+
+def test_other_limits_begin_other_evidence() -> None:
+    lab = trying(Behaviour(error_share=0.05))
+    lab.apply(rollout={**SPEC["rollout"], "judge": {"maxErrorShareIncrease": 0.2}})
+    lab.live(
+        lambda now: "rollout" in now.status() and "allowed: 0 % + 20 %" in str(now.status()["rollout"]["evidence"])
+    )
+    lab.apply(rollout={**SPEC["rollout"], "judge": {"maxErrorShareIncrease": 0.3}})
+    lab.work()
+    lab.traffic(200)
+    lab.work()
+    assert " of 20 canary requests" in str(lab.status()["rollout"]["evidence"])
 
 
 def test_without_traffic_nothing_is_decided() -> None:
