@@ -13,6 +13,18 @@ class Owner(Enum):
     OTHERS = "somebody else"
 
 
+def reference(parent: Json) -> Json:
+    """The owner reference that makes the parent the controller of a child."""
+    return {
+        "apiVersion": parent["apiVersion"],
+        "kind": parent["kind"],
+        "name": parent["metadata"]["name"],
+        "uid": parent["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
 def controller(obj: Json) -> Json:
     """The owner reference that is marked as controller; empty if there is none."""
     references = dig(obj, "metadata", "ownerReferences")

@@ -6,6 +6,8 @@ from typing import Any
 from afina_api.base import Resources, Volume
 from afina_operator import quantity
 from afina_operator.driver.kind import Kind, Mount, Workload, spec_file
+from afina_operator.ownership import reference
+from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD
 from afina_operator.resources import (
     CONFIG_MAPS,
     JOBS,
@@ -18,8 +20,6 @@ from afina_operator.resources import (
 )
 from afina_operator.settings import Settings
 
-MANAGED = {"app.kubernetes.io/managed-by": "afina"}
-"""Label of all that the operator makes."""
 CONTAINER = "driver"
 SPEC_KEY = "spec.json"
 FAILED_FOR_GOOD = 10
@@ -29,8 +29,6 @@ TERMINATED = 143
 
 _LONGEST_NAME = 63
 _SOURCE = "/etc/afina/source"
-_USER = 65532
-_GPU = "nvidia.com/gpu"
 _DRIVER_CPU = quantity.parse("100m")
 _DRIVER_MEMORY = quantity.parse("512Mi")
 
@@ -53,7 +51,7 @@ def resources(one: Resources, parallel: int = 1) -> Json:
     }
     limits: dict[str, Any] = {"memory": memory}
     if one.gpu:
-        limits[_GPU] = str(one.gpu * parallel)
+        limits[GPU] = str(one.gpu * parallel)
     return {"requests": requests, "limits": limits}
 
 
@@ -87,19 +85,11 @@ class _Children:
         return {**MANAGED, "app.kubernetes.io/component": self._kind.component, self._kind.label: self._own}
 
     def _child(self, resource: Resource, content: Json) -> Json:
-        owner = {
-            "apiVersion": self._kind.resource.api_version,
-            "kind": self._kind.resource.kind,
-            "name": self._own,
-            "uid": self._obj["metadata"]["uid"],
-            "controller": True,
-            "blockOwnerDeletion": True,
-        }
         metadata = {
             "name": self._name,
             "namespace": self._namespace,
             "labels": self._labels(),
-            "ownerReferences": [owner],
+            "ownerReferences": [reference(self._obj)],
         }
         return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
 
@@ -151,18 +141,12 @@ class _Children:
             "automountServiceAccountToken": True,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 30,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _USER,
-                "runAsGroup": _USER,
-                "fsGroup": _USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": RESTRICTED_POD,
             "containers": [self._container()],
             "volumes": [{"name": mount.name, **mount.source} for mount in self._mounts()],
         }
-        if _GPU in self._workload.resources["limits"]:
-            found["tolerations"] = [{"key": _GPU, "operator": "Exists", "effect": "NoSchedule"}]
+        if GPU in self._workload.resources["limits"]:
+            found["tolerations"] = [GPU_TOLERATION]
         return found
 
     def _container(self) -> Json:
@@ -173,11 +157,7 @@ class _Children:
             "command": ["python3", "-m", "afina_jobs.driver"],
             "env": self._environment(),
             "resources": self._workload.resources,
-            "securityContext": {
-                "allowPrivilegeEscalation": False,
-                "capabilities": {"drop": ["ALL"]},
-                "readOnlyRootFilesystem": True,
-            },
+            "securityContext": RESTRICTED_CONTAINER,
             "volumeMounts": [
                 {"name": mount.name, "mountPath": mount.path, **({"readOnly": True} if mount.is_read_only else {})}
                 for mount in self._mounts()

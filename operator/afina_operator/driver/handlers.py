@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from afina_operator.driver.children import MANAGED
 from afina_operator.driver.kind import Kind
 from afina_operator.driver.observe import Observed, observe
 from afina_operator.driver.plan import blocked, plan
 from afina_operator.driver.status import OWN_FIELDS
+from afina_operator.podspec import MANAGED
 from afina_operator.reconciler import Controller
 from afina_operator.resources import JOBS, Json, Ref, Resource, dig
 from afina_operator.settings import Settings

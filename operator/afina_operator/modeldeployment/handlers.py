@@ -3,10 +3,10 @@
 from functools import partial
 
 from afina_api.modeldeployment import ROLLOUT_ANNOTATION
-from afina_operator.driver.children import MANAGED
 from afina_operator.modeldeployment.objects import LABEL
 from afina_operator.modeldeployment.observe import Observed, Observer
 from afina_operator.modeldeployment.plan import blocked, plan
+from afina_operator.podspec import MANAGED
 from afina_operator.reconciler import Controller
 from afina_operator.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, Json, Ref, dig
 from afina_operator.settings import Settings

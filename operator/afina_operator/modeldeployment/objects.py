@@ -5,13 +5,13 @@ from typing import Any
 
 from afina_api.modeldeployment import ModelDeploymentSpec
 from afina_operator import quantity
-from afina_operator.driver.children import MANAGED
 from afina_operator.modeldeployment.revisions import PREFIX, Revision
+from afina_operator.ownership import reference
+from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD
 from afina_operator.resources import (
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     HTTP_ROUTES,
-    MODEL_DEPLOYMENTS,
     SERVICES,
     Json,
     Resource,
@@ -26,8 +26,6 @@ PORT = 8080
 DRAIN_SECONDS = 30
 """A pod that ends answers what it has begun for so long."""
 
-_USER = 65532
-_GPU = "nvidia.com/gpu"
 _ROUTE_WAIT_SECONDS = 5
 """A pod that ends keeps answering for so long, until every gateway knows."""
 
@@ -114,19 +112,11 @@ def _labels(obj: Json, revision: Revision | None) -> dict[str, str]:
 
 
 def _child(obj: Json, resource: Resource, name: str, content: Json, revision: Revision | None = None) -> Json:
-    owner = {
-        "apiVersion": MODEL_DEPLOYMENTS.api_version,
-        "kind": MODEL_DEPLOYMENTS.kind,
-        "name": obj["metadata"]["name"],
-        "uid": obj["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
     metadata = {
         "name": name,
         "namespace": obj["metadata"]["namespace"],
         "labels": _labels(obj, revision),
-        "ownerReferences": [owner],
+        "ownerReferences": [reference(obj)],
     }
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
 
@@ -136,18 +126,12 @@ def _pod_spec(revision: Revision, settings: Settings) -> Json:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": DRAIN_SECONDS + _ROUTE_WAIT_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": RESTRICTED_POD,
         "containers": [_container(revision, settings)],
         "volumes": [{"name": "model", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
     }
     if revision.gpu:
-        found["tolerations"] = [{"key": _GPU, "operator": "Exists", "effect": "NoSchedule"}]
+        found["tolerations"] = [GPU_TOLERATION]
     return found
 
 
@@ -155,7 +139,7 @@ def _container(revision: Revision, settings: Settings) -> Json:
     memory = quantity.memory(quantity.parse(revision.memory))
     limits: dict[str, Any] = {"memory": memory}
     if revision.gpu:
-        limits[_GPU] = str(revision.gpu)
+        limits[GPU] = str(revision.gpu)
     environment = {
         "AFINA_MODEL": revision.model.source,
         "AFINA_MODEL_DIGEST": revision.model.digest,
@@ -189,11 +173,7 @@ def _container(revision: Revision, settings: Settings) -> Json:
             "failureThreshold": 6,
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": _ROUTE_WAIT_SECONDS}}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": RESTRICTED_CONTAINER,
         "volumeMounts": [
             {"name": "model", "mountPath": "/var/lib/afina"},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from afina_operator.driver.children import MANAGED
+from afina_operator.podspec import MANAGED
 from support.lab import ControlPlane, Lab, a_job, eventually
 
 pytestmark = pytest.mark.integration

@@ -1,0 +1,26 @@
+"""What all pods that the operator makes have in common: they fit the restricted Pod Security level."""
+
+from afina_operator.resources import Json
+
+MANAGED = {"app.kubernetes.io/managed-by": "afina"}
+"""Label of all that the operator makes."""
+GPU = "nvidia.com/gpu"
+GPU_TOLERATION: Json = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
+
+_USER = 65532
+
+RESTRICTED_POD: Json = {
+    "runAsNonRoot": True,
+    "runAsUser": _USER,
+    "runAsGroup": _USER,
+    "fsGroup": _USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""Security context of a pod."""
+
+RESTRICTED_CONTAINER: Json = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+"""Security context of a container."""
