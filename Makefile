@@ -25,7 +25,7 @@ help: ## List the verbs
 # --- For people -------------------------------------------------------------------------------------------------
 
 .PHONY: demo test
-demo: up ## Bring up Kubernetes, install the chart, tune three things, tell what happens
+demo: up ## Bring up Kubernetes, install the chart, tune, learn, serve, roll over; tell what happens
 	$(BIN)/python dev/demo.py
 
 test: lint unit integration e2e ## Run every test, bringing the cluster up when it is not

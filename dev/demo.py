@@ -1,4 +1,4 @@
-"""The demo: installs Afina on the cluster at hand and tunes three things, telling what happens.
+"""The demo: installs Afina on the cluster at hand, tunes three things, learns a model, serves it and rolls it over.
 
 `make demo` brings a cluster up and runs this. With KUBECONFIG and AFINA_REGISTRY it uses that cluster.
 """
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+import story
 from devcluster.console import Timeline, say
 from kube import MANIFESTS, NAMESPACE, RELEASE, Cluster, Json, KubeError
 from tracking import forwarded_mlflow
@@ -74,6 +75,8 @@ def main() -> int:
         with timeline.phase(f"search: kubectl -n {NAMESPACE} get tuningjobs --watch"):
             jobs = _follow(cluster, names)
         _show_results(cluster, jobs)
+        with forwarded_mlflow(cluster) as mlflow:
+            story.tell(cluster, mlflow, timeline)
     except KubeError as error:
         say(f"demo: {error}")
         return 1
@@ -171,6 +174,7 @@ Try next
   .venv/bin/afina run manifests/12-tuningjob-command.yaml   the same file without a cluster
   manifests/11-tuningjob-xgboost.yaml                       put your own function into its ConfigMap
   docs/tuning.md                                            all that a TuningJob can do
+  kubectl -n {NAMESPACE} get mldep -w                            and move the alias in MLflow: docs/rollouts.md
   make down                                                 nothing is left behind"""
 
 

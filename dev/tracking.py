@@ -62,9 +62,10 @@ class Mlflow:
     def copy_version(self, model: str, version: str, **tags: str) -> str:
         """Make another version of the same files, with other tags; its number."""
         query = urllib.parse.urlencode({"name": model, "version": version})
-        source = self._call(f"model-versions/get?{query}")["model_version"]["source"]
+        known = self._call(f"model-versions/get?{query}")["model_version"]
         listed = [{"key": key, "value": value} for key, value in tags.items()]
-        made = self._call("model-versions/create", {"name": model, "source": source, "tags": listed})
+        same = {key: known[key] for key in ("name", "source", "run_id")}
+        made = self._call("model-versions/create", {**same, "tags": listed})
         return str(made["model_version"]["version"])
 
     def _call(self, path: str, body: Json | None = None) -> Json:
