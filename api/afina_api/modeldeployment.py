@@ -137,6 +137,8 @@ class Rollout(Model):
     header_match: HeaderMatch | None = None
     """Requests with this header go to the canary as soon as it is ready, whatever its weight: for testers. The judge
     sees them too."""
+    rollback_window: Annotated[int, Field(ge=0, le=10)] = 0
+    """Going back to one of so many last stable revisions takes no steps: it has all of the traffic when it is ready."""
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
     """A canary that is not ready after so long is rolled back."""
 
@@ -267,6 +269,8 @@ class ModelDeploymentStatus(Status):
     """The revision that is being tried."""
     rejected: RejectedRevision | None = None
     """The revision that was rolled back last."""
+    previous: Annotated[list[RevisionName], Field(max_length=10, default_factory=list)]
+    """Revisions that were stable before, the last one first."""
     rollout: RolloutStatus | None = None
     """How far the canary has come."""
     weight: Annotated[int, Field(ge=0, le=100)] | None = None

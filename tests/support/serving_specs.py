@@ -77,6 +77,7 @@ ACCEPTED_SERVING: dict[str, Json] = {
                 ],
                 "judge": {"alpha": 0.01, "maxErrorShareIncrease": 0, "maxLatencyRatio": 2, "maxPredictionDrift": 0.1},
                 "headerMatch": {"name": "X-Canary", "value": "always"},
+                "rollbackWindow": 3,
                 "progressDeadlineSeconds": 60,
             },
             "spec.endpoint": {"gatewayRef": {"name": "afina"}, "hostname": "models.example.com", "path": "/v1/loans"},

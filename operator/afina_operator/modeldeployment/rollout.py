@@ -11,6 +11,8 @@ from afina_api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus
 from afina_operator.modeldeployment.commands import next_step, reject
 from afina_operator.modeldeployment.revisions import Revision
 
+_MAX_PREVIOUS = 10
+
 
 @dataclass(frozen=True)
 class Canary:
@@ -56,7 +58,9 @@ def decide(
     if status.rejected and status.rejected.revision == wanted.name:
         return status.model_copy(update={"canary": None, "rollout": None})
     if status.canary is None or status.canary.revision != wanted.name or status.rollout is None:
-        rollout = RolloutStatus(step=0, step_start_time=now, start_time=now, evidence=[])
+        known = wanted.name in status.previous[: spec.rollout.rollback_window]
+        step = len(spec.rollout.steps) if known else 0
+        rollout = RolloutStatus(step=step, step_start_time=now, start_time=now, evidence=[])
         return status.model_copy(update={"canary": wanted.status(), "rollout": rollout})
     return _progressed(status, spec, canary, now)
 
@@ -74,7 +78,10 @@ def _progressed(
         return status
     steps = spec.rollout.steps
     if rollout.step >= len(steps):
-        return status.model_copy(update={"stable": status.canary, "canary": None, "rollout": None, "rejected": None})
+        before = [status.stable.revision] if status.stable else []
+        previous = [*before, *(one for one in status.previous if one not in (*before, status.canary.revision))]
+        promoted = {"stable": status.canary, "previous": previous[:_MAX_PREVIOUS]}
+        return status.model_copy(update={**promoted, "canary": None, "rollout": None, "rejected": None})
     if rollout.paused or not _is_done(steps[rollout.step], rollout, canary, now):
         return status
     return status.model_copy(update={"rollout": next_step(rollout, now)})

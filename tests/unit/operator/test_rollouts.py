@@ -161,6 +161,28 @@ def test_going_back_ends_the_rollout() -> None:
     assert len(lab.world.of(DEPLOYMENTS)) == 1
 
 
+def test_going_back_within_the_window_takes_no_steps() -> None:
+    lab = trying(rollout={**SPEC["rollout"], "rollbackWindow": 1})
+    lab.live(lambda now: now.versions() == {"2": 100})
+    lab.rest()
+    before = len(lab.routes)
+    lab.models.champion = "1"
+    lab.live(lambda now: now.versions() == {"1": 100}, requests=0)
+    assert [sorted(shares.values()) for shares in lab.routes[before:]] == [[0, 100], [100]]
+    lab.models.champion = "3"
+    lab.live(lambda now: now.versions() == {"1": 90, "3": 10}, requests=0)
+
+
+def test_going_back_further_takes_all_steps() -> None:
+    lab = trying(rollout={**SPEC["rollout"], "rollbackWindow": 1})
+    for version in ("2", "3"):
+        lab.models.champion = version
+        lab.live(lambda now: now.versions() == {version: 100})  # noqa: B023
+    lab.models.champion = "1"
+    lab.live(lambda now: now.versions() == {"3": 90, "1": 10}, requests=0)
+    assert len(lab.status()["previous"]) == 2
+
+
 def test_a_registry_that_does_not_answer_changes_nothing() -> None:
     lab = serving()
     lab.models.champion = None
