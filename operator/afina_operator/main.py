@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
-import sys
 import uuid
 from collections.abc import Coroutine
 from typing import Any
@@ -41,7 +41,10 @@ def main() -> None:
     logs.configure(settings.log_level)
     # Not uvloop: reconnecting to an API server that has just died, its sockets can trip over each other's numbers
     # ("File descriptor 15 is used by transport"), which ends kopf.
-    sys.exit(asyncio.run(Operator(settings).run()))
+    code = asyncio.new_event_loop().run_until_complete(Operator(settings).run())
+    logging.shutdown()
+    # Nor asyncio.run: in the end it waits for every task, and kopf may leave some that ignore their cancellation.
+    os._exit(code)
 
 
 class Operator:

@@ -3,6 +3,7 @@
 Only `kopf.on.event` is used: kopf's other handlers write finalizers and annotations onto people's objects.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ import kopf
 
 from afina_operator.credentials import connection
 from afina_operator.resources import Json, Ref, Resource
+
+_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,22 @@ async def run(watches: Sequence[Watch], namespaces: Sequence[str], notice: Notic
     Raises:
         Exception: a watch failed in a way that kopf does not repair; the process should start anew.
     """
-    await kopf.operator(
+    tasks = await kopf.spawn_tasks(
         registry=_registry(watches, notice),
         settings=_settings(watches),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=list(namespaces),
     )
+    # Not kopf.operator: after a failure it waits without end for tasks of its own that ignore their cancellation.
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+    for task in done:
+        task.result()
 
 
 def _settings(watches: Sequence[Watch]) -> kopf.OperatorSettings:
