@@ -1,5 +1,6 @@
 """Rollouts on the real cluster: good canaries and bad ones, under load, through a real Gateway."""
 
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,10 @@ class Served:
     @property
     def url(self) -> str:
         return str(self.now()["status"]["address"])
+
+    def patch(self, spec: Json) -> None:
+        change = json.dumps({"spec": spec})
+        self.cluster.kubectl("patch", "mldep", self.name, "--type=merge", "-p", change, namespace=self.namespace)
 
     def afina(self, verb: str, *words: str) -> str:
         """What the command line prints."""
@@ -140,6 +145,17 @@ def test_a_canary_with_another_digest_gets_no_request(served: Served) -> None:
     assert "was changed" in found["status"]["rejected"]["message"]
     assert not load.failures()
     assert {answer.revision for answer in load.answers} == {before["revision"]}
+
+
+def test_a_canary_that_never_gets_ready_is_given_up(served: Served) -> None:
+    before = served.now()["status"]["stable"]
+    served.patch({"image": "registry.invalid/none:1"})
+    found = served.wait_rolled_back("ProgressDeadlineExceeded")
+    served.patch({"image": None})
+    served.wait(lambda now: condition(now, "RolledBack").get("status") == "False", "the image is back")
+    assert "Pull" in found["status"]["rejected"]["message"]
+    assert found["status"]["stable"] == before
+    assert condition(found, "Ready")["status"] == "True"
 
 
 def test_without_traffic_it_waits_until_somebody_aborts(served: Served) -> None:
