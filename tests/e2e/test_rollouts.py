@@ -179,13 +179,13 @@ def test_the_scale_subresource_sets_the_replicas(served: Served) -> None:
 
 def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
     uri = str(served.now()["spec"]["model"]["uri"])
-    for name, count in (("gpu", 1), ("gpus", 99)):
+    for name, count in (("gpu", 1), ("gpus", 64)):
         wanted = deployment(name, f"/{served.namespace}/{name}", uri)
         wanted["spec"]["resources"]["gpu"] = count
         served.cluster.apply(wanted, namespace=served.namespace)
     replace(served, name="gpu").wait(lambda now: condition(now, "Ready").get("status") == "True", "one GPU is there")
     told = replace(served, name="gpus").wait(
-        lambda now: "nvidia.com/gpu" in condition(now, "Ready").get("message", ""), "99 GPUs are not"
+        lambda now: "nvidia.com/gpu" in condition(now, "Ready").get("message", ""), "64 GPUs are not"
     )
     assert condition(told, "Ready")["status"] == "False"
 
@@ -196,6 +196,7 @@ def test_the_example_is_served(served: Served, new_namespace: Callable[[str], st
     served.cluster.kubectl("apply", "-f", str(MANIFESTS / "30-modeldeployment.yaml"), namespace=namespace)
     found = replace(served, namespace=namespace, name=example)
     wait_until(lambda: condition(found.now(), "Ready").get("status") == "True", "the example is ready", _PATIENCE)
-    with Load(f"{found.url}/predict", BODIES, 10) as load:
+    # A row without columns suits every model: the examples of other tests may move the alias.
+    with Load(f"{found.url}/predict", [{"rows": [{}]}], 10) as load:
         wait_until(lambda: len(load.answers) > 5, "answers", 20)
     assert not load.failures()
