@@ -11,6 +11,7 @@ from afina_api.modeldeployment import (
     RolloutStatus,
     Step,
 )
+from afina_api.reasons import ServingReason
 
 _MAX_TEXT = 512
 _MAX_MESSAGE = 1024
@@ -46,7 +47,7 @@ def _obeyed(
     if canary is None or rollout is None:
         return status, "there is no canary: nothing was done"
     if verb == "abort":
-        return reject(status, "Aborted", f"Somebody said: {said}", now), f"{canary.revision} is rolled back"
+        return reject(status, ServingReason.ABORTED, f"Somebody said: {said}", now), f"{canary.revision} is rolled back"
     changed, outcome = _changed(rollout, verb, steps, now)
     return status.model_copy(update={"rollout": changed}), outcome
 
@@ -83,7 +84,7 @@ def next_step(rollout: RolloutStatus, now: datetime) -> RolloutStatus:
     return rollout.model_copy(update={"step": rollout.step + 1, "step_start_time": now, **fresh})
 
 
-def reject(status: ModelDeploymentStatus, reason: str, message: str, now: datetime) -> ModelDeploymentStatus:
+def reject(status: ModelDeploymentStatus, reason: ServingReason, message: str, now: datetime) -> ModelDeploymentStatus:
     """The status after the canary is given up."""
     if status.canary is None:
         return status

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from afina_api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus, RolloutStatus, Step
+from afina_api.reasons import ServingReason
 from afina_operator.modeldeployment.commands import next_step, reject
 from afina_operator.modeldeployment.revisions import Revision
 
@@ -89,19 +90,22 @@ def _progressed(
 
 def _failure(
     rollout: RolloutStatus, spec: ModelDeploymentSpec, canary: Canary, now: datetime
-) -> tuple[str, str] | None:
+) -> tuple[ServingReason, str] | None:
     """Why the canary must go, as a word and for people."""
     if rollout.verdict == "Fail":
-        return "JudgeFailed", rollout.message
+        return ServingReason.JUDGE_FAILED, rollout.message
     if canary.crash:
-        return "CrashLoop", canary.crash
+        return ServingReason.CRASH_LOOP, canary.crash
     if canary.weight and not canary.ready:
-        return "CanaryNotReady", "none of its pods is ready any more"
+        return ServingReason.CANARY_NOT_READY, "none of its pods is ready any more"
     deadline = spec.rollout.progress_deadline_seconds
     is_late = now - rollout.start_time >= timedelta(seconds=deadline)
     if is_late and canary.weight is None and canary.ready < spec.replicas:
         waiting = f": {canary.waiting}" if canary.waiting else ""
-        return "ProgressDeadlineExceeded", f"it was not ready after rollout.progressDeadlineSeconds {deadline}{waiting}"
+        return (
+            ServingReason.PROGRESS_DEADLINE_EXCEEDED,
+            f"it was not ready after rollout.progressDeadlineSeconds {deadline}{waiting}",
+        )
     return None
 
 
