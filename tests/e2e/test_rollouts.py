@@ -87,6 +87,7 @@ def served(afina: Cluster, new_namespace: Callable[[str], str]) -> Iterator[Serv
         found = Served(afina, namespace, name, models)
         found.wait_stable("1")
         yield found
+        afina.kubectl("delete", "mldep", "--all", namespace=namespace)  # others need the processors
 
 
 def test_answers_at_its_address(served: Served) -> None:
@@ -200,3 +201,4 @@ def test_the_example_is_served(served: Served, new_namespace: Callable[[str], st
     with Load(f"{found.url}/predict", [{"rows": [{}]}], 10) as load:
         wait_until(lambda: len(load.answers) > 5, "answers", 20)
     assert not load.failures()
+    served.cluster.kubectl("delete", "mldep", "--all", namespace=namespace)
