@@ -25,7 +25,6 @@ class Answer:
     status: int
     """0: no answer."""
     revision: str
-    seconds: float
 
 
 @dataclass
@@ -81,4 +80,4 @@ class Load:
                 status, revision = response.status, response.headers.get(REVISION_HEADER, "")
         except (aiohttp.ClientError, TimeoutError, OSError):
             pass
-        self.answers.append(Answer(at, status, revision, time.monotonic() - at))
+        self.answers.append(Answer(at, status, revision))

@@ -4,6 +4,7 @@ from afina_operator.resources import Json
 
 MANAGED = {"app.kubernetes.io/managed-by": "afina"}
 """Label of all that the operator makes."""
+MANAGED_SELECTOR = ",".join(f"{name}={value}" for name, value in MANAGED.items())
 GPU = "nvidia.com/gpu"
 GPU_TOLERATION: Json = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 

@@ -8,7 +8,7 @@ from afina_operator.driver.kind import Kind
 from afina_operator.driver.observe import Observed, observe
 from afina_operator.driver.plan import blocked, plan
 from afina_operator.driver.status import OWN_FIELDS
-from afina_operator.podspec import MANAGED
+from afina_operator.podspec import MANAGED_SELECTOR
 from afina_operator.reconciler import Controller
 from afina_operator.resources import JOBS, Json, Ref, Resource, dig
 from afina_operator.settings import Settings
@@ -22,9 +22,8 @@ def controller(kind: Kind[Any], settings: Settings) -> Controller[Observed]:
 
 def watches(kinds: Sequence[Kind[Any]]) -> tuple[Watch, ...]:
     """The objects of these kinds, and the Jobs of all of them."""
-    labels = ",".join(f"{name}={value}" for name, value in MANAGED.items())
-    own = (Watch(kind.resource, partial(_itself, kind.resource), _without_progress) for kind in kinds)
-    return (*own, Watch(JOBS, partial(_named_by_label, kinds), labels=labels))
+    own = (Watch(kind.resource, partial(itself, kind.resource), _without_progress) for kind in kinds)
+    return (*own, Watch(JOBS, partial(_named_by_label, kinds), labels=MANAGED_SELECTOR))
 
 
 def _named_by_label(kinds: Sequence[Kind[Any]], job: Json) -> Ref | None:
@@ -35,7 +34,8 @@ def _named_by_label(kinds: Sequence[Kind[Any]], job: Json) -> Ref | None:
     return None
 
 
-def _itself(resource: Resource, obj: Json) -> Ref:
+def itself(resource: Resource, obj: Json) -> Ref:
+    """The object that was noticed, which may be its metadata alone."""
     return Ref(resource, obj["metadata"]["namespace"], obj["metadata"]["name"])
 
 

@@ -3,10 +3,11 @@
 from functools import partial
 
 from afina_api.modeldeployment import ROLLOUT_ANNOTATION
+from afina_operator.driver.handlers import itself
 from afina_operator.modeldeployment.objects import LABEL
 from afina_operator.modeldeployment.observe import Observed, Observer
 from afina_operator.modeldeployment.plan import blocked, plan
-from afina_operator.podspec import MANAGED
+from afina_operator.podspec import MANAGED_SELECTOR
 from afina_operator.reconciler import Controller
 from afina_operator.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, Json, Ref, dig
 from afina_operator.settings import Settings
@@ -20,15 +21,10 @@ def controller(observer: Observer, settings: Settings) -> Controller[Observed]:
 
 def watches() -> tuple[Watch, ...]:
     """The objects, and the Deployments of all of them."""
-    labels = ",".join(f"{name}={value}" for name, value in MANAGED.items())
     return (
-        Watch(MODEL_DEPLOYMENTS, _itself, _without_status),
-        Watch(DEPLOYMENTS, _named_by_label, labels=labels),
+        Watch(MODEL_DEPLOYMENTS, partial(itself, MODEL_DEPLOYMENTS), _without_status),
+        Watch(DEPLOYMENTS, _named_by_label, labels=MANAGED_SELECTOR),
     )
-
-
-def _itself(obj: Json) -> Ref:
-    return Ref(MODEL_DEPLOYMENTS, obj["metadata"]["namespace"], obj["metadata"]["name"])
 
 
 def _named_by_label(child: Json) -> Ref | None:
