@@ -11,7 +11,7 @@ import yaml
 
 from afina_api.automljob import DIGEST_TAG
 from devcluster.console import Timeline, say
-from kube import MANIFESTS, NAMESPACE, Cluster, Json, wait_until
+from kube import MANIFESTS, NAMESPACE, Cluster, Json, KubeError, wait_until
 from tracking import Mlflow
 from traffic import Load
 
@@ -114,7 +114,7 @@ def _stable(now: Json) -> str:
 
 
 def _follow(cluster: Cluster, ended: Callable[[Json], bool]) -> None:
-    """Print what changes until the end."""
+    """Print what changes until the end; raises KubeError where that takes too long."""
     began, told = time.monotonic(), ""
     while time.monotonic() - began < _LONGEST_SECONDS:
         now = _now(cluster)
@@ -124,6 +124,7 @@ def _follow(cluster: Cluster, ended: Callable[[Json], bool]) -> None:
         if ended(now):
             return
         time.sleep(0.5)
+    raise KubeError(f"not ended within {_LONGEST_SECONDS} s: see kubectl -n {NAMESPACE} describe mldep {_NAME}")
 
 
 def _line(now: Json) -> str:
