@@ -10,20 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from afina_api.dataset import Dataset, DatasetStatus, Finding, Images, Rejected, Source
 from afina_api.reasons import DatasetReason
 from afina_jobs.dataset.errors import DatasetError
-from afina_jobs.dataset.images.reader import IMAGE_COLUMN, ImageReader
-from afina_jobs.dataset.images.store import feature_names
 from afina_jobs.dataset.reading import open_reader
 from afina_jobs.dataset.reading.base import RowReader
 from afina_jobs.dataset.rejections import Rejections
-from afina_jobs.dataset.report import Report, image_summary, write_report
+from afina_jobs.dataset.report import Report, write_report
 from afina_jobs.dataset.rows import accept_rows
 from afina_jobs.dataset.rules import summary_findings
-from afina_jobs.dataset.sources import archive, files, http, s3
+from afina_jobs.dataset.sources import archive, files
 from afina_jobs.dataset.sources.addresses import AllowList
 from afina_jobs.dataset.sources.base import Fetched
 from afina_jobs.dataset.statistics import column_statistics
@@ -92,7 +88,7 @@ def build(dataset: Dataset, place: Place, now: datetime, tell: Tell = lambda _: 
         log.info("fetched %s: %s", fetched.name, fetched.digest)
         reader = _reader(dataset, fetched, place.workspace)
         report_ = _read(dataset, fetched, reader, volume, now.astimezone(UTC).replace(tzinfo=None))
-        _publish(dataset, report_, volume)
+        _publish(dataset, reader, report_, volume)
         return Outcome(report_.reason, report_.message, _status(report_))
     except DatasetError as error:
         return Outcome(error.reason, error.message, _known(fetched))
@@ -120,8 +116,12 @@ def _bring(source: Source, place: Place, *, folder: bool) -> Fetched:
     """A file of the source, or all below its path as a folder."""
     target = _empty(place.workspace / "source")
     if source.s3:
+        from afina_jobs.dataset.sources import s3  # takes half a second to import
+
         return s3.download(source.s3, place.env, place.allowed_hosts, target, prefix=folder)
     if source.http:
+        from afina_jobs.dataset.sources import http  # the same
+
         return http.download(source.http.url, place.allowed_hosts, target / "file")
     if place.mounted is None:
         raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, "the source is not mounted: AFINA_SOURCE is not set")
@@ -156,9 +156,7 @@ def _read(dataset: Dataset, fetched: Fetched, reader: RowReader, volume: Dataset
     columns = column_statistics(data, accepted.plans)
     by_name = {column.name: column for column in columns}
     findings = [*accepted.findings, *summary_findings(spec.validation, by_name, accepted.rows, now)]
-    images = image_summary(reader.measured) if isinstance(reader, ImageReader) else None
-    if isinstance(reader, ImageReader):
-        _copy_images(fetched.path, data, volume.building / IMAGES)
+    reader.copy_images(data, volume.building / IMAGES)
     reason, message = _verdict(accepted.rows, len(columns), rejections, findings)
     return Report(
         name=dataset.metadata.name,
@@ -170,7 +168,7 @@ def _read(dataset: Dataset, fetched: Fetched, reader: RowReader, volume: Dataset
         rejected=rejections.by_reason(),
         findings=findings,
         columns=columns,
-        images=images,
+        images=reader.image_summary(),
         reason=reason,
         message=message,
     )
@@ -178,19 +176,11 @@ def _read(dataset: Dataset, fetched: Fetched, reader: RowReader, volume: Dataset
 
 def _reader(dataset: Dataset, fetched: Fetched, workspace: Path) -> RowReader:
     if dataset.spec.format == "Images":
+        from afina_jobs.dataset.images.reader import ImageReader  # takes seconds to import
+
         images, threads = dataset.spec.images or Images(), processors(dataset.spec.resources.cpu)
         return ImageReader(fetched.path, fetched.name, images, workspace, threads)
     return open_reader(fetched.path, fetched.name, dataset.spec.format)
-
-
-def _copy_images(source: Path, data: Path, target: Path) -> None:
-    """Copy the images that are named in the accepted rows."""
-    target.mkdir()
-    with pq.ParquetFile(data) as opened:
-        for batch in opened.iter_batches(columns=[IMAGE_COLUMN]):
-            for name in batch.column(0).to_pylist():
-                (target / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / name, target / name)
 
 
 def _verdict(rows: int, columns: int, rejections: Rejections, findings: list[Finding]) -> tuple[DatasetReason, str]:
@@ -206,18 +196,18 @@ def _verdict(rows: int, columns: int, rejections: Rejections, findings: list[Fin
     return DatasetReason.ACCEPTED, f"{rows:,} rows of {columns:,} columns accepted, {left_out}{warnings}"
 
 
-def _publish(dataset: Dataset, report: Report, volume: DatasetVolume) -> None:
+def _publish(dataset: Dataset, reader: RowReader, report: Report, volume: DatasetVolume) -> None:
     """Keep the report, and if the data was accepted that too."""
     write_report(report, volume.building)
     if report.reason == DatasetReason.ACCEPTED:
-        (volume.building / MARKER).write_text(json.dumps(_description(dataset, report), indent=1, allow_nan=False))
+        (volume.building / MARKER).write_text(json.dumps(_description(dataset, reader, report), indent=1, allow_nan=False))
     else:
         (volume.building / DATA).unlink()
         shutil.rmtree(volume.building / IMAGES, ignore_errors=True)
     volume.publish()
 
 
-def _description(dataset: Dataset, report: Report) -> dict[str, Any]:
+def _description(dataset: Dataset, reader: RowReader, report: Report) -> dict[str, Any]:
     """dataset.json: what the data is and looks like."""
     metadata = dataset.metadata
     return {
@@ -231,16 +221,9 @@ def _description(dataset: Dataset, report: Report) -> dict[str, Any]:
         "rows": report.rows,
         "bytes": report.bytes,
         "columns": [column.as_json() for column in report.columns],
-        "images": _image_columns(dataset),
+        "images": reader.image_columns,
         "derivedFrom": [reference.name for reference in dataset.spec.derived_from],
     }
-
-
-def _image_columns(dataset: Dataset) -> dict[str, Any] | None:
-    """Which columns are no labels: the images' names, and what was measured of them."""
-    if dataset.spec.format != "Images":
-        return None
-    return {"column": IMAGE_COLUMN, "features": feature_names((dataset.spec.images or Images()).features)}
 
 
 def _status(report: Report) -> DatasetStatus:

@@ -12,7 +12,6 @@ import numpy as np
 from afina_api.base import as_json
 from afina_api.dataset import Finding, Rejected
 from afina_api.reasons import DatasetReason, RejectReason
-from afina_jobs.dataset.images.reader import Measured
 from afina_jobs.dataset.limits import size
 from afina_jobs.dataset.statistics import BINS, ColumnStatistics
 
@@ -62,24 +61,6 @@ class Report:
             "findings": [as_json(finding) for finding in self.findings],
             "columns": [column.as_json() for column in self.columns],
         } | images
-
-
-def image_summary(measured: Sequence[Measured]) -> dict[str, Any]:
-    """Histograms over all images that could be decoded."""
-    scores = {
-        "quality": [found.quality.score for found in measured],
-        "sharpness": [found.quality.sharpness for found in measured],
-        "exposure": [found.quality.exposure for found in measured],
-        "whiteBalance": [found.quality.white_balance for found in measured],
-    }
-    sizes = {"width": [found.width for found in measured], "height": [found.height for found in measured]}
-    found = {name: _histogram(values, 0.0, 1.0) for name, values in scores.items()}
-    return found | {name: _histogram(values, 0.0, max(values, default=1)) for name, values in sizes.items()}
-
-
-def _histogram(values: Sequence[float], low: float, high: float) -> dict[str, Any]:
-    counts, edges = np.histogram(values, BINS, (low, high))
-    return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
 def write_report(report: Report, folder: Path) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -88,7 +87,9 @@ def _look(reader: RowReader, unique: Sequence[str]) -> _Scan:
 
 
 def _hashes(texts: pa.Array) -> NDArray[np.uint64]:
-    found: NDArray[np.uint64] = pd.util.hash_array(np.asarray(texts.to_pylist(), dtype=object), categorize=False)
+    from pandas.util import hash_array  # takes a second to import, and few Datasets have unique columns
+
+    found: NDArray[np.uint64] = hash_array(np.asarray(texts.to_pylist(), dtype=object), categorize=False)
     return found
 
 

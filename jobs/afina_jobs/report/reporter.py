@@ -9,15 +9,17 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from lightkube import ApiError, AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
-from optuna.trial import FrozenTrial
 
 from afina_api import API_VERSION, GROUP, VERSION
 from afina_api.base import Metadata
+
+if TYPE_CHECKING:  # a Dataset's driver has no trials, and need not wait for the import
+    from optuna.trial import FrozenTrial
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ _PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
 
-MakeStatus = Callable[[Sequence[FrozenTrial], bool], dict[str, Any]]
+MakeStatus = Callable[[Sequence["FrozenTrial"], bool], dict[str, Any]]
 """The status of these trials; the flag says whether the search is at rest."""
 
 
@@ -40,7 +42,7 @@ class Reporter:
         self._client = AsyncClient(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
         self._metadata = metadata
         self._make_status = make_status
-        self._trials: Sequence[FrozenTrial] = ()
+        self._trials: Sequence["FrozenTrial"] = ()
         self._changed = asyncio.Event()
         self._at_rest = asyncio.Event()
         self._finishing = False
@@ -49,7 +51,7 @@ class Reporter:
         self._written: dict[str, Any] | None = None
         self._task = asyncio.create_task(self._run())
 
-    def trials_changed(self, trials: Sequence[FrozenTrial]) -> None:
+    def trials_changed(self, trials: Sequence["FrozenTrial"]) -> None:
         """Report these trials soon."""
         self._trials = trials
         self._changed.set()

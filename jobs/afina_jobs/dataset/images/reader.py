@@ -4,9 +4,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from afina_api.dataset import Column, Images
@@ -21,6 +24,7 @@ from afina_jobs.dataset.progress import Progress
 from afina_jobs.dataset.reading.base import Batch, Reject, RowReader
 from afina_jobs.dataset.reading.delimited import DelimitedReader
 from afina_jobs.dataset.sources.files import files_below, inside
+from afina_jobs.dataset.statistics import BINS
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,7 @@ class ImageReader(RowReader):
         labels_columns = [IMAGE_COLUMN if column == images.file_column else column for column in self._labels.columns]
         self.columns = [*labels_columns, *features]
         numbers = (Column(name=feature, type="Numeric") for feature in features)
+        self.image_columns = {"column": IMAGE_COLUMN, "features": features}
         self.declared = (Column(name=IMAGE_COLUMN, type="Text"), *numbers)
         self.missing_words = self._labels.missing_words
         self.findings = self._labels.findings
@@ -99,6 +104,25 @@ class ImageReader(RowReader):
             if path not in named and path.suffix.lower() in _SUFFIXES:
                 name = str(path.relative_to(self._folder.resolve()))
                 reject(name, RejectReason.UNLABELLED, f"{name} is not in {self._images.labels}")
+
+    def image_summary(self) -> dict[str, Any]:
+        scores = {
+            "quality": [found.quality.score for found in self.measured],
+            "sharpness": [found.quality.sharpness for found in self.measured],
+            "exposure": [found.quality.exposure for found in self.measured],
+            "whiteBalance": [found.quality.white_balance for found in self.measured],
+        }
+        sizes = {"width": [found.width for found in self.measured], "height": [found.height for found in self.measured]}
+        found = {name: _histogram(values, 1.0) for name, values in scores.items()}
+        return found | {name: _histogram(values, max(values, default=1)) for name, values in sizes.items()}
+
+    def copy_images(self, data: Path, target: Path) -> None:
+        target.mkdir()
+        with pq.ParquetFile(data) as opened:
+            for batch in opened.iter_batches(columns=[IMAGE_COLUMN]):
+                for name in batch.column(0).to_pylist():
+                    (target / name).parent.mkdir(parents=True, exist_ok=True)
+                    copyfile(self._folder / name, target / name)
 
     def _refuse_columns(self, features: Sequence[str]) -> None:
         """Raises DatasetError if the labels do not name the images, or have a name that is ours."""
@@ -163,6 +187,11 @@ class ImageReader(RowReader):
         if not file or "\0" in file or len(file) > 1024 or ".." in Path(file).parts or Path(file).is_absolute():
             return None
         return inside(self._folder, file)
+
+
+def _histogram(values: Sequence[float], high: float) -> dict[str, Any]:
+    counts, edges = np.histogram(values, BINS, (0.0, high))
+    return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
 def _scores(found: Quality, wanted: float) -> str:

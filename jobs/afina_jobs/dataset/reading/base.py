@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +41,8 @@ class RowReader(ABC):
     """Columns whose type the format decides."""
     findings: list[Finding]
     """What people should know about how the file was read."""
+    image_columns: dict[str, Any] | None = None
+    """Of images: which columns are no labels, `column` with the files' names and `features` of them."""
 
     @abstractmethod
     def batches(self, reject: Reject) -> Iterator[Batch]:
@@ -47,3 +51,10 @@ class RowReader(ABC):
         Raises:
             DatasetError: the file cannot be read on from here.
         """
+
+    def image_summary(self) -> dict[str, Any] | None:
+        """Of images: histograms over all that could be decoded, for the report."""
+        return None
+
+    def copy_images(self, data: Path, target: Path) -> None:
+        """Of images: copy those that the accepted rows in `data` name into a new folder."""
