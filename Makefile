@@ -13,6 +13,8 @@ PYTEST := $(BIN)/pytest
 again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(PYTEST) $(1) --lf --lfnf none; })
 # Two at a time, a file of tests to a process: files share what is slow to make.
 PARALLEL := -n 2 --dist loadfile
+# Those on the cluster wait more than they work.
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
@@ -91,7 +93,8 @@ integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and 
 
 e2e: up ## Tests on the whole cluster
 	$(DEVCLUSTER) tools versitygw >/dev/null
-	$(PYTEST) tests/e2e --maxfail=10 $(call again,tests/e2e)
+	$(PYTEST) tests/e2e/release --maxfail=5 $(call again,tests/e2e/release)
+	$(PYTEST) tests/e2e --ignore=tests/e2e/release --maxfail=10 $(SIDE_BY_SIDE) $(call again,tests/e2e --ignore=tests/e2e/release)
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ the kernel, which leaves it none: the pod's memory is filled by smaller processe
 import contextlib
 import json
 import random
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,14 +34,12 @@ print(json.dumps(list(rows)))
 """
 
 
-class Chaos(threading.Thread):
-    """One job and those who are after it. They work while other tests run."""
+class Chaos:
+    """One job and those who are after it."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
-        super().__init__(daemon=True)
         self.namespace = namespace
         self.seed = random.randrange(1 << 32)
-        self.error: BaseException | None = None
         self.killed: list[str] = []
         self._cluster = cluster
         self._random = random.Random(self.seed)
@@ -56,15 +53,12 @@ class Chaos(threading.Thread):
         It waits for 10 s after the first death, and twice as long after each. After the last the Job itself is deleted:
         the one that the operator makes in its place waits for nothing.
         """
-        try:
-            for turn in range(KILLS):
-                self._wait_for_progress()
-                self._kill(turn, self._driver, self.namespace, _DRIVER_MIB)
-                time.sleep(self._random.uniform(0, 5))
-                self._kill(turn, self._operator, NAMESPACE, _OPERATOR_MIB)
-            self._cluster.kubectl("delete", "job", f"tj-{NAME}", namespace=self.namespace)
-        except BaseException as error:
-            self.error = error
+        for turn in range(KILLS):
+            self._wait_for_progress()
+            self._kill(turn, self._driver, self.namespace, _DRIVER_MIB)
+            time.sleep(self._random.uniform(0, 5))
+            self._kill(turn, self._operator, NAMESPACE, _OPERATOR_MIB)
+        self._cluster.kubectl("delete", "job", f"tj-{NAME}", namespace=self.namespace)
 
     def _wait_for_progress(self) -> None:
         before = self._ended()

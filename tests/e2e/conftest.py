@@ -1,23 +1,28 @@
 """The cluster of the end-to-end tests: a real one, with Afina installed from the checkout, for every namespace.
 
 MLflow keeps its data in a PostgreSQL and its files in S3, both on this machine; with the chart's defaults, SQLite and a
-volume, it is installed in test_chart.
+volume, it is installed in `release`, whose tests come before all others, by themselves: they install and uninstall.
 
-Each module starts its jobs side by side in namespaces of its own; its tests then wait for the ones they are about.
-test_chart comes first, since it uninstalls; test_under_fire last, since its job takes longest.
+The other modules run side by side, each in a process; one of these installs for all. A module starts its jobs side by
+side in namespaces of its own; its tests then wait for the ones they are about. All of that goes on under fire: see
+chaos.py.
 Nothing is skipped: without a cluster the run ends and says how to start one.
 """
 
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from e2e.chaos import Chaos
+from e2e.jobs import Json
 from kube import NAMESPACE, Cluster, KubeError
+from support.once import made_once
 from support.postgresql import postgresql_server
-from support.s3 import KEYS, S3Server
+from support.s3 import KEYS, S3Place, S3Server
+from support.servers import free_port
 from support.web import WebServer
 
 START_DEADLINE_SECONDS = 20
@@ -27,9 +32,13 @@ _DATABASE, _ARTIFACTS = (f"e2e-mlflow-{part}-{os.getpid()}" for part in ("databa
 _LABEL = "afina.dev/e2e"
 
 
+_LONGEST = ("test_under_fire", "test_rollouts", "test_automl", "test_datasets")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the modules; see above."""
-    items.sort(key=lambda item: (item.path.stem == "test_under_fire", item.path.stem != "test_chart"))
+    """What takes longest begins first."""
+    order = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(_LONGEST)))
 
 
 @pytest.fixture(scope="session")
@@ -43,16 +52,16 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="session")
 def new_namespace(cluster: Cluster) -> Iterator[Callable[[str], str]]:
     """Makes namespaces of the restricted Pod Security level; they are deleted when the tests end."""
-    serial = itertools.count()
+    serial, owner = itertools.count(), os.getpid()
 
     def make(purpose: str) -> str:
-        name = f"e2e-{purpose}-{os.getpid()}-{next(serial)}"
+        name = f"e2e-{purpose}-{owner}-{next(serial)}"
         cluster.make_namespace(name)
-        cluster.kubectl("label", "namespace", name, f"{_LABEL}=true")
+        cluster.kubectl("label", "namespace", name, f"{_LABEL}={owner}")
         return name
 
     yield make
-    cluster.kubectl("delete", "namespace", f"--selector={_LABEL}", "--wait=false")
+    cluster.kubectl("delete", "namespace", f"--selector={_LABEL}={owner}", "--wait=false")
 
 
 @pytest.fixture(scope="session")
@@ -63,59 +72,49 @@ def node_address(cluster: Cluster) -> str:
 
 
 @pytest.fixture(scope="session")
-def web(node_address: str) -> Iterator[WebServer]:
+def shared(cluster: Cluster, node_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
+    """What there is but once: the S3 server, the port of the web server that Datasets may read from, and Afina."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "shared"
+    with made_once(folder, lambda: _installed(cluster, node_address, folder)) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def web(shared: Json, node_address: str) -> Iterator[WebServer]:
     """A web server on this machine that Datasets may read from."""
-    with WebServer(node_address).serving() as server:
+    with WebServer(node_address, shared["web"]).serving() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def s3_server(node_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+def s3(shared: Json) -> S3Place:
     """An S3 server on this machine, for MLflow and for the buckets of tests."""
-    with S3Server(tmp_path_factory.mktemp("s3"), node_address).serving() as server:
-        yield server
+    return S3Place(shared["s3"], Path(shared["buckets"]))
 
 
 @pytest.fixture(scope="session")
-def mlflow_stores(cluster: Cluster, node_address: str, s3_server: S3Server) -> Iterator[list[str]]:
-    """Helm's options for an MLflow on PostgreSQL and S3."""
-    s3_server.client().create_bucket(Bucket=MLFLOW_BUCKET)
-    with postgresql_server(node_address) as place:
-        cluster.make_namespace(NAMESPACE)
-        keys = {**KEYS, "MLFLOW_S3_ENDPOINT_URL": s3_server.url}
-        for name, content in ((_DATABASE, {"url": f"postgresql://{place}"}), (_ARTIFACTS, keys)):
-            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": content}
-            cluster.apply(secret, namespace=NAMESPACE)
-        yield [
-            f"--set=mlflow.database.secretName={_DATABASE}",
-            f"--set=mlflow.artifacts.secretName={_ARTIFACTS},mlflow.artifacts.destination=s3://{MLFLOW_BUCKET}/runs",
-        ]
-        cluster.kubectl("delete", "secret", _DATABASE, _ARTIFACTS, namespace=NAMESPACE)
-
-
-@pytest.fixture(scope="session")
-def installed(cluster: Cluster, web: WebServer, mlflow_stores: list[str]) -> Cluster:
+def afina(cluster: Cluster, shared: Json) -> Cluster:
     """The cluster with Afina in it."""
-    cluster.install(
-        *mlflow_stores,
-        "--set=clusterWide=true",
-        f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}",
-        f"--set=datasets.allowedHosts={{{web.host}}}",
-    )
     return cluster
 
 
-@pytest.fixture(scope="session")
-def afina(installed: Cluster, request: pytest.FixtureRequest) -> Cluster:
-    """The same, with the killings under way if a test of this run is about them: they take their time."""
-    if any("chaos" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("chaos")
-    return installed
-
-
-@pytest.fixture(scope="session")
-def chaos(installed: Cluster, new_namespace: Callable[[str], str]) -> Chaos:
-    """Kills the driver of one job and the operator, while other tests run."""
-    found = Chaos(installed, new_namespace("chaos"))
-    found.start()
-    return found
+@contextmanager
+def _installed(cluster: Cluster, node_address: str, folder: Path) -> Iterator[Json]:
+    web = f"{node_address}:{free_port(node_address)}"
+    with S3Server(folder / "s3", node_address).serving() as s3, postgresql_server(node_address) as database:
+        s3.client().create_bucket(Bucket=MLFLOW_BUCKET)
+        cluster.make_namespace(NAMESPACE)
+        keys = {**KEYS, "MLFLOW_S3_ENDPOINT_URL": s3.url}
+        for name, content in ((_DATABASE, {"url": f"postgresql://{database}"}), (_ARTIFACTS, keys)):
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": content}
+            cluster.apply(secret, namespace=NAMESPACE)
+        cluster.install(
+            f"--set=mlflow.database.secretName={_DATABASE}",
+            f"--set=mlflow.artifacts.secretName={_ARTIFACTS},mlflow.artifacts.destination=s3://{MLFLOW_BUCKET}/runs",
+            "--set=clusterWide=true",
+            f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}",
+            f"--set=datasets.allowedHosts={{{web}}}",
+        )
+        yield {"s3": s3.host, "buckets": str(s3.buckets), "web": int(web.rpartition(":")[2])}
+        cluster.kubectl("delete", "secret", _DATABASE, _ARTIFACTS, namespace=NAMESPACE)

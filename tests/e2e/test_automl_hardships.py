@@ -13,7 +13,7 @@ from e2e.conftest import MLFLOW_BUCKET
 from e2e.datasets import dataset, verdict, wait_ended
 from e2e.jobs import Json, config_map
 from kube import Cluster, KubeError, wait_until
-from support.s3 import S3Server
+from support.s3 import S3Place
 from tracking import Mlflow, forwarded_mlflow
 
 pytestmark = pytest.mark.e2e
@@ -144,11 +144,11 @@ def test_killed_before_in_and_after_the_ensemble(
 
 
 def test_a_champion_with_a_flipped_byte_is_not_trusted(
-    afina: Cluster, namespace: str, killer: Killer, mlflow: Mlflow, model_name: str, s3_server: S3Server
+    afina: Cluster, namespace: str, killer: Killer, mlflow: Mlflow, model_name: str, s3: S3Place
 ) -> None:
     killer.join(_PATIENCE_SECONDS)
     first = wait_ended(afina, namespace, "automljob", "fired")
-    _flip_a_byte(s3_server, first["status"]["tracking"]["runId"])
+    _flip_a_byte(s3, first["status"]["tracking"]["runId"])
     spec = {"models": ["Linear"], "budget": {"timeSeconds": 600, "maxModels": 1}, "registerAs": model_name}
     afina.apply(automl_job("next", "line", promotion={}, **spec), namespace=namespace)
     found = wait_ended(afina, namespace, "automljob", "next")
@@ -159,7 +159,7 @@ def test_a_champion_with_a_flipped_byte_is_not_trusted(
     assert "was changed: it should be sha256:" in why
 
 
-def _flip_a_byte(server: S3Server, run_id: str) -> None:
+def _flip_a_byte(server: S3Place, run_id: str) -> None:
     (file,) = (server.buckets / MLFLOW_BUCKET).rglob(f"{run_id}/artifacts/model/afina/model.json")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1

@@ -14,7 +14,7 @@ from e2e.datasets import dataset, verdict, wait_ended
 from e2e.jobs import Json, condition
 from kube import Cluster
 from support.bad_files import CONFIG_MAP_BYTES, READ, REFUSED, ROWS, huge_png
-from support.s3 import KEYS, S3Server
+from support.s3 import KEYS, S3Place
 from support.web import WebServer, body, redirect
 
 pytestmark = pytest.mark.e2e
@@ -70,10 +70,10 @@ def test_reads_what_can_be_read_of_a_bad_file(case: str, afina: Cluster, bad_fil
 
 
 @pytest.fixture(scope="module")
-def sources(afina: Cluster, web: WebServer, s3_server: S3Server, new_namespace: Callable[[str], str]) -> str:
+def sources(afina: Cluster, web: WebServer, s3: S3Place, new_namespace: Callable[[str], str]) -> str:
     """A namespace with Datasets from servers on this machine and from a volume."""
     namespace = new_namespace("sources")
-    _fill(s3_server)
+    _fill(s3)
     web.answers |= {"/people.csv": body(ROWS.encode()), "/moved": redirect(f"{web.url}/people.csv")}
     web.answers["/trap"] = redirect("http://169.254.169.254/latest/meta-data/")
     afina.apply(
@@ -88,7 +88,7 @@ def sources(afina: Cluster, web: WebServer, s3_server: S3Server, new_namespace: 
         namespace=namespace,
     )
     afina.kubectl("wait", "pod/writer", "--for=jsonpath={.status.phase}=Succeeded", namespace=namespace)
-    afina.apply(*_datasets(s3_server.url, web.url), namespace=namespace)
+    afina.apply(*_datasets(s3.url, web.url), namespace=namespace)
     return namespace
 
 
@@ -165,7 +165,7 @@ def test_says_what_is_wrong_with_a_source(name: str, afina: Cluster, sources: st
     assert words in condition(found, "Ready")["message"]
 
 
-def _fill(server: S3Server) -> None:
+def _fill(server: S3Place) -> None:
     server.client().create_bucket(Bucket="lake")
     tables, photos = server.buckets / "lake" / "tables", server.buckets / "lake" / "photos"
     tables.mkdir()

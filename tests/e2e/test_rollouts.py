@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from e2e.jobs import Json, condition
 from e2e.rollouts import ALIAS, GATEWAY, Models, deployment, recorded_routes
-from kube import MANIFESTS, Cluster, wait_until
+from kube import Cluster, wait_until
 from support.canaries import BODIES, DRIFTED, FAILING, GOOD, SLOW, Canary
 from tracking import forwarded_mlflow
 from traffic import Load
@@ -189,16 +189,3 @@ def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
         lambda now: "nvidia.com/gpu" in condition(now, "Ready").get("message", ""), "64 GPUs are not"
     )
     assert condition(told, "Ready")["status"] == "False"
-
-
-def test_the_example_is_served(served: Served, new_namespace: Callable[[str], str]) -> None:
-    namespace, example = new_namespace("example"), "breast-cancer"
-    Models(served.models.client, example).register(GOOD)
-    served.cluster.kubectl("apply", "-f", str(MANIFESTS / "30-modeldeployment.yaml"), namespace=namespace)
-    found = replace(served, namespace=namespace, name=example)
-    wait_until(lambda: condition(found.now(), "Ready").get("status") == "True", "the example is ready", _PATIENCE)
-    # A row without columns suits every model: the examples of other tests may move the alias.
-    with Load(f"{found.url}/predict", [{"rows": [{}]}], 10) as load:
-        wait_until(lambda: len(load.answers) > 5, "answers", 20)
-    assert not load.failures()
-    served.cluster.kubectl("delete", "mldep", "--all", namespace=namespace)

@@ -20,21 +20,39 @@ KEYS = {"AWS_ACCESS_KEY_ID": "afina-tests", "AWS_SECRET_ACCESS_KEY": "not-a-secr
 """Of the server's root user."""
 
 
-class S3Server:
-    """An S3 server that tests may take away and bring back."""
+class S3Place:
+    """Where an S3 server is."""
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
-        self.buckets = folder / "buckets"
+    def __init__(self, host: str, buckets: Path) -> None:
+        self.host = host
+        self.buckets = buckets
         """What is written below is an object at once."""
-        self.buckets.mkdir(parents=True)
-        self.host = f"{address}:{free_port(address)}"
-        self._log = folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Where it answers."""
         return f"http://{self.host}"
+
+    def client(self) -> Any:
+        """A client of boto3 that may do everything."""
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+
+class S3Server(S3Place):
+    """An S3 server that tests may take away and bring back."""
+
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        super().__init__(f"{address}:{free_port(address)}", folder / "buckets")
+        self.buckets.mkdir(parents=True)
+        self._log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
 
     @contextmanager
     def serving(self) -> Iterator[Self]:
@@ -60,17 +78,6 @@ class S3Server:
         if process:
             process.kill()
             process.wait()
-
-    def client(self) -> Any:
-        """A client of boto3 that may do everything."""
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(s3={"addressing_style": "path"}),
-        )
 
     def _answers(self) -> bool:
         try:

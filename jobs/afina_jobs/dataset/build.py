@@ -200,7 +200,8 @@ def _publish(dataset: Dataset, reader: RowReader, report: Report, volume: Datase
     """Keep the report, and if the data was accepted that too."""
     write_report(report, volume.building)
     if report.reason == DatasetReason.ACCEPTED:
-        (volume.building / MARKER).write_text(json.dumps(_description(dataset, reader, report), indent=1, allow_nan=False))
+        description = _description(dataset, reader, report)
+        (volume.building / MARKER).write_text(json.dumps(description, indent=1, allow_nan=False))
     else:
         (volume.building / DATA).unlink()
         shutil.rmtree(volume.building / IMAGES, ignore_errors=True)

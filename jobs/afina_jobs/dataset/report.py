@@ -7,13 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from afina_api.base import as_json
 from afina_api.dataset import Finding, Rejected
 from afina_api.reasons import DatasetReason, RejectReason
 from afina_jobs.dataset.limits import size
-from afina_jobs.dataset.statistics import BINS, ColumnStatistics
+from afina_jobs.dataset.statistics import ColumnStatistics
 
 _MAX_SHOWN = 300
 """Columns with a picture; all are in report.json."""

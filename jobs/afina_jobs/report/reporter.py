@@ -42,7 +42,7 @@ class Reporter:
         self._client = AsyncClient(timeout=httpx2.Timeout(_TIMEOUT_SECONDS))
         self._metadata = metadata
         self._make_status = make_status
-        self._trials: Sequence["FrozenTrial"] = ()
+        self._trials: Sequence[FrozenTrial] = ()
         self._changed = asyncio.Event()
         self._at_rest = asyncio.Event()
         self._finishing = False

@@ -56,5 +56,5 @@ class RowReader(ABC):
         """Of images: histograms over all that could be decoded, for the report."""
         return None
 
-    def copy_images(self, data: Path, target: Path) -> None:
+    def copy_images(self, data: Path, target: Path) -> None:  # noqa: B027 - a table has none
         """Of images: copy those that the accepted rows in `data` name into a new folder."""

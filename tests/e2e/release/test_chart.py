@@ -1,4 +1,4 @@
-"""The chart: what it renders, what it refuses, and its life on a cluster. Runs first: it installs and uninstalls."""
+"""The chart: what it renders, what it refuses, and its life on a cluster."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-import demo
 from e2e.jobs import CHILDREN, LOSS_IS_X, Json, script, tuning_job, wait_ended
 from kube import CHART, NAMESPACE, RELEASE, Cluster, KubeError, wait_until
 
@@ -145,15 +144,6 @@ class TestLifeOfARelease:
         cluster.kubectl("delete", "tuningjob", "kept", namespace="default")
         assert ignored
         assert "status" not in ignored
-
-    def test_demo_tells_what_it_does(self, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
-        assert demo.main() == 0
-        told = capsys.readouterr().out
-        jobs = {"minimal": "rmse", "breast-cancer-boost": "logloss", "passengers-forecast": "rmse"}
-        for name, metric in jobs.items():
-            assert f"{name}: {metric} " in told
-            assert f"{name}: http://localhost:5000/" in told
-        cluster.kubectl("delete", "tuningjobs", *jobs, namespace=NAMESPACE)
 
     def test_upgrade_renews_the_crd_and_the_rights(self, cluster: Cluster) -> None:
         path = "/spec/versions/0/additionalPrinterColumns"

@@ -1,12 +1,16 @@
-"""The numbered examples do what they promise, in pods, and leave their history and plots in MLflow."""
+"""The demo, as `make demo` runs it: it tells what happens, and the examples that it applies do what they promise."""
 
-from collections.abc import Callable, Iterator
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from e2e.jobs import Json, counts, succeeded, wait_ended
-from kube import MANIFESTS, Cluster
+from e2e.datasets import verdict
+from e2e.jobs import Json, counts, job, succeeded
+from kube import CHECKOUT, NAMESPACE, RELEASE, Cluster
 from tracking import Mlflow, forwarded_mlflow
 
 pytestmark = pytest.mark.e2e
@@ -35,17 +39,24 @@ EXAMPLES = (
 )
 
 
-@pytest.fixture(scope="module")
-def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
-    namespace = new_namespace("manifests")
-    for example in EXAMPLES:
-        afina.kubectl("apply", "-f", str(MANIFESTS / example.file), namespace=namespace)
-    return namespace
+MODEL = "breast-cancer"
 
 
 @pytest.fixture(scope="module")
-def mlflow(afina: Cluster) -> Iterator[Mlflow]:
-    with forwarded_mlflow(afina) as found:
+def told(cluster: Cluster) -> Iterator[str]:
+    """What it says. Afterwards nothing of it is left, nor is Afina."""
+    cluster.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found", "--wait")
+    done = subprocess.run([sys.executable, CHECKOUT / "dev" / "demo.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield done.stdout
+    for kind in ("modeldeployments", "automljobs", "datasets", "tuningjobs"):
+        cluster.kubectl("delete", kind, "--all", "--cascade=foreground", namespace=NAMESPACE)
+    cluster.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait")
+
+
+@pytest.fixture(scope="module")
+def mlflow(cluster: Cluster, told: str) -> Iterator[Mlflow]:
+    with forwarded_mlflow(cluster) as found:
         yield found
 
 
@@ -56,8 +67,13 @@ def example(request: pytest.FixtureRequest) -> Example:
 
 
 @pytest.fixture
-def ended(example: Example, afina: Cluster, namespace: str) -> Json:
-    return wait_ended(afina, namespace, example.name)
+def ended(example: Example, cluster: Cluster, told: str) -> Json:
+    return job(cluster, NAMESPACE, example.name)
+
+
+def test_says_where_to_look(example: Example, told: str) -> None:
+    assert f"{example.name}: {example.metric} " in told
+    assert f"{example.name}: http://localhost:5000/" in told
 
 
 def test_finds_good_parameters(example: Example, ended: Json) -> None:
@@ -90,3 +106,26 @@ def test_leaves_runs_and_plots_in_mlflow(example: Example, ended: Json, mlflow: 
     files = mlflow.artifacts(tracking["runId"])
     assert [file for file in files if "history" in file], files
     assert [file for file in files if "param" in file], files
+
+
+def test_learns_a_model_that_is_promoted(cluster: Cluster, told: str) -> None:
+    found = cluster.get("automljob", MODEL, NAMESPACE)
+    assert found
+    assert verdict(found) == ("True", "ModelReady"), found["status"]
+    scores = {one["name"]: one["value"] for one in found["status"]["scores"]}
+    assert scores["AUC"] > 0.95
+    assert "candidate" in found["status"]["model"]["aliases"]
+    assert found["status"]["model"]["digest"].startswith("sha256:")
+
+
+def test_serves_it_after_a_canary_and_not_the_broken_one(cluster: Cluster, told: str) -> None:
+    learned, served = (cluster.get(kind, MODEL, NAMESPACE) for kind in ("automljob", "modeldeployment"))
+    assert learned
+    assert served
+    better = learned["status"]["model"]["version"]
+    assert served["status"]["stable"]["modelVersion"] == better
+    assert served["status"]["rejected"]["modelVersion"] > better
+    served_requests = re.search(r"(\d+) requests, failed: none; by revision: \{(.*)\}", told)
+    assert served_requests, told
+    assert int(served_requests[1]) > 1000
+    assert len(served_requests[2].split(", ")) == 2, "by the first revision, and by the better one"
