@@ -37,6 +37,9 @@ _HERE = Path(__file__).parent
 _SAMPLE_SECONDS = 0.2
 _SEARCH_SHARE = 0.6
 """Of the seconds, our search: its budget does not hold what comes before and after it, and theirs do."""
+_HOLDOUT_SHARE = 0.02
+"""Of the rows, those that our report is about: the fold that is left out is a holdout already, and peers learn from
+all of the others."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def _write_spec(task: Task, folder: Path, seconds: int) -> None:
         "task": "Classification" if task.is_class else "Regression",
         "metric": "AUC" if task.is_class else "RMSE",
         "budget": {"timeSeconds": seconds},
+        "validation": {"holdoutShare": _HOLDOUT_SHARE},
     }
     documents: list[dict[str, Any]] = [
         {"kind": "Dataset", "metadata": {"name": "train"}, "spec": {"source": source, "format": "Parquet"}},
