@@ -11,8 +11,8 @@ PYTEST := $(BIN)/pytest
 # In CI what failed runs once more by itself: tests that kill processes share two cores with all that they started.
 # A test that needs it is named in the log and is a bug to mend.
 again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(PYTEST) $(1) --lf --lfnf none; })
-# Two at a time, a file of tests to a process: files share what is slow to make.
-PARALLEL := -n 2 --dist loadfile
+# Each process begins with a part of its own, since files share what is slow to make; who has done takes from others.
+PARALLEL := -n 3 --dist worksteal
 # Those on the cluster wait more than they work.
 SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.

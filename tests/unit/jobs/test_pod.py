@@ -53,8 +53,8 @@ def test_survives_a_trial_that_uses_all_the_memory(job: dict[str, object], tmp_p
 
 def test_buries_the_dead_when_it_is_process_1(tmp_path: Path) -> None:
     # Each trial leaves a child behind, which is killed with it and becomes a child of process 1.
-    script = f"sleep 1000 & [ $AFINA_TRIAL_NUMBER != 9 ] || ps -e -o state= > ../../states; {ONE}"
-    driver = Driver(tmp_path, a_job(script=script, trials=10))
+    script = f"sleep 1000 & [ $AFINA_TRIAL_NUMBER != 4 ] || ps -e -o state= > ../../states; {ONE}"
+    driver = Driver(tmp_path, a_job(script=script, trials=5))
     assert driver.run("unshare", "--pid", "--fork", "--mount-proc", "--kill-child") == 0
     # The last ones may still be dying when it looks.
     assert (tmp_path / "states").read_text().count("Z") < 3
