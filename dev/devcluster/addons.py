@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from devcluster import kubectl
-from devcluster.configs import VOLUME_NAMESPACE
+from devcluster.configs import VOLUME_PROVISIONER
 from devcluster.console import DevClusterError
 from devcluster.network import NODE_NAME
 from devcluster.paths import Paths
@@ -18,37 +18,17 @@ _FIELD_MANAGER = "afina-dev"
 _GATEWAY_CLASS_CRD = "crd/gatewayclasses.gateway.networking.k8s.io"
 _NODE_READY_SECONDS = 90
 
-# Pods run as anybody, so their volumes' folders are open to anybody.
-_VOLUME_SCRIPTS = {
-    "setup": '#!/bin/sh\nset -eu\nmkdir -m 0777 -p "$VOL_DIR"\n',
-    "teardown": '#!/bin/sh\nset -eu\nrm -rf "$VOL_DIR"\n',
-}
 
-
-def volume_objects() -> list[dict[str, Any]]:
-    """The default StorageClass and what its provisioner expects in its namespace."""
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": VOLUME_NAMESPACE}},
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": "local-path-provisioner-service-account", "namespace": VOLUME_NAMESPACE},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "local-path-config", "namespace": VOLUME_NAMESPACE},
-            "data": _VOLUME_SCRIPTS,
-        },
-        {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-            "provisioner": "rancher.io/local-path",
-            "volumeBindingMode": "WaitForFirstConsumer",
-            "reclaimPolicy": "Delete",
-        },
-    ]
+def storage_class() -> dict[str, Any]:
+    """The default class: a volume is made where the first pod that wants it is."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "folders", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": VOLUME_PROVISIONER,
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "reclaimPolicy": "Delete",
+    }
 
 
 def gateway_class() -> dict[str, Any]:
@@ -73,7 +53,7 @@ def apply(tools: Mapping[str, Path], paths: Paths) -> None:
     Raises DevClusterError when it does not become ready.
     """
     binary = tools["kubectl"]
-    objects = {"apiVersion": "v1", "kind": "List", "items": [*volume_objects(), gateway_class()]}
+    objects = {"apiVersion": "v1", "kind": "List", "items": [storage_class(), gateway_class()]}
     _server_side_apply(binary, paths, str(tools["gateway-api-crds"]))
     kubectl.run(binary, paths, "wait", "--for=condition=Established", "--timeout=30s", _GATEWAY_CLASS_CRD)
     _server_side_apply(binary, paths, "-", stdin=json.dumps(objects))

@@ -17,7 +17,7 @@ TOOLS = (
     "kubelet",
     "kubectl",
     "coredns",
-    "local-path-provisioner",
+    "volume-provisioner",
     "traefik",
     "gateway-api-crds",
     "helm",
@@ -179,19 +179,14 @@ def coredns(paths: Paths, tools: Tools) -> Component:
     )
 
 
-def local_path_provisioner(paths: Paths, tools: Tools, helper_image: str) -> Component:
-    config, pod = paths.config / "local-path.json", paths.config / "local-path-helper-pod.json"
+def volume_provisioner(paths: Paths, tools: Tools) -> Component:
     argv = (
-        str(tools["local-path-provisioner"]),
-        "start",
+        str(tools["volume-provisioner"]),
         f"--kubeconfig={paths.kubeconfig}",
-        f"--config={config}",
-        f"--helper-pod-file={pod}",
-        f"--helper-image={helper_image}",
-        f"--namespace={configs.VOLUME_NAMESPACE}",
+        f"--name={configs.VOLUME_PROVISIONER}",
+        f"--root={paths.volumes}",
     )
-    files = {config: configs.local_path(paths), pod: configs.volume_helper_pod(helper_image)}
-    return Component("local-path-provisioner", argv, files=files)
+    return Component("volume-provisioner", argv)
 
 
 def discovery(paths: Paths) -> Component:
@@ -250,7 +245,7 @@ def all_of_them(paths: Paths, tools: Tools, shell_image: str) -> list[list[Compo
             kube_proxy(paths, tools),
             kubelet(paths, tools),
             coredns(paths, tools),
-            local_path_provisioner(paths, tools, shell_image),
+            volume_provisioner(paths, tools),
             discovery(paths),
             prometheus(paths),
         ],

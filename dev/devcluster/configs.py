@@ -11,7 +11,7 @@ DISCOVERY = "127.0.0.1:10252"
 COREDNS_READY = "127.0.0.1:10251"
 GATEWAY = "127.0.0.1:8000"
 GATEWAY_PING = "127.0.0.1:10253"
-VOLUME_NAMESPACE = "local-path-storage"
+VOLUME_PROVISIONER = "afina.dev/volume-provisioner"
 
 
 def containerd(paths: Paths, pause_image: str) -> str:
@@ -138,20 +138,3 @@ def prometheus() -> str:
     """Scrapes the pods that our discovery names."""
     pods = {"job_name": "pods", "http_sd_configs": [{"url": f"http://{DISCOVERY}/", "refresh_interval": "5s"}]}
     return json.dumps({"global": {"scrape_interval": "5s"}, "scrape_configs": [pods]}, indent=2)
-
-
-def local_path(paths: Paths) -> str:
-    """Volumes of every node lie in one folder of this machine."""
-    node = {"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [str(paths.volumes)]}
-    return json.dumps({"nodePathMap": [node]})
-
-
-def volume_helper_pod(image: str) -> str:
-    """The pod that makes and removes a volume's folder; the provisioner fills in the rest."""
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "helper-pod"},
-        "spec": {"containers": [{"name": "helper-pod", "image": image, "imagePullPolicy": "IfNotPresent"}]},
-    }
-    return json.dumps(pod)
