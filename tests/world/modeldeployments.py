@@ -63,6 +63,7 @@ class Behaviour:
     """How the servers of a version do."""
 
     starts: bool = True
+    """No node has room for its pods, else."""
     crashes: bool = False
     error_share: float = 0.0
     slowness: int = 0
@@ -130,10 +131,7 @@ class Lab:
                 pod = made(target)
                 pod["metadata"]["labels"] = workload["spec"]["template"]["metadata"]["labels"]
                 self.world.make(pod, "deployment-controller")
-            if behaviour.crashes:
-                ended = {"exitCode": 10, "message": '{"reason": "DigestMismatch", "message": "a file was changed"}'}
-                statuses = [{"restartCount": 1, "lastState": {"terminated": ended}}]
-                self.world.write_status(made(target, status={"containerStatuses": statuses}), "kubelet")
+            self.world.write_status(made(target, status=_pod_status(behaviour)), "kubelet")
         ready = count if behaviour.starts and not behaviour.crashes else 0
         status = {
             "observedGeneration": workload["metadata"]["generation"],
@@ -228,6 +226,10 @@ class Lab:
         found = condition(self.world.objects[TARGET], kind)
         return found.get("status", ""), found.get("reason", "")
 
+    def message(self, kind: str) -> str:
+        """Message of a condition."""
+        return str(condition(self.world.objects[TARGET], kind).get("message", ""))
+
     def _check(self, world: ApiServer, change: Change) -> None:
         """What holds of every write of the operator."""
         if change.by != OPERATOR:
@@ -245,3 +247,13 @@ class Lab:
         if change.after is None and change.target.resource in (DEPLOYMENTS, SERVICES):
             named = weights(world.objects.get(ROUTE))
             assert change.target.name not in named, f"{change.target} is deleted while the route names it"
+
+
+def _pod_status(behaviour: Behaviour) -> Json:
+    if behaviour.crashes:
+        ended = {"exitCode": 10, "message": '{"reason": "DigestMismatch", "message": "a file was changed"}'}
+        return {"containerStatuses": [{"restartCount": 1, "lastState": {"terminated": ended}}]}
+    if behaviour.starts:
+        return {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+    unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
+    return {"conditions": [unplaced]}

@@ -9,10 +9,10 @@ from afina_operator.conditions import Condition
 
 @dataclass(frozen=True)
 class Standing:
-    """How the stable revision is served."""
+    """How the revisions are served."""
 
     ready: int
-    """Pods that answer."""
+    """Pods of the stable revision that answer."""
     has_gateway: bool
     is_accepted: bool
     """Whether the Gateway has taken the route."""
@@ -22,7 +22,9 @@ class Standing:
     """What the pods of the stable revision wait for, or end of."""
     model_problem: str
     """Why nobody knows what the spec asks for."""
-    canary_waiting: str = ""
+    canary_in_route: bool
+    """Whether the route names the canary, be it at weight 0."""
+    canary_waiting: str
     """What the canary's pods wait for."""
 
 
@@ -34,7 +36,7 @@ def conditions(
     Args:
         spec: of the object.
         status: as decided.
-        standing: of the stable revision.
+        standing: of both revisions.
         wanted: name of the revision that the spec asks for; None where nobody knows.
     """
     return [
@@ -80,7 +82,7 @@ def _progressing(
     name = f"{canary.model_name} version {canary.model_version}"
     if rollout.paused:
         return found(False, ServingReason.PAUSED, f"{name} stays at step {rollout.step + 1} of {len(steps)}")
-    if status.weight is None:
+    if not standing.canary_in_route:
         return found(True, ServingReason.CANARY_STARTING, standing.canary_waiting or f"{name} is started")
     if rollout.step < len(steps) and steps[rollout.step].gate is not None:
         return found(False, ServingReason.GATE_CLOSED, f"step {rollout.step + 1} of {len(steps)} is a gate")

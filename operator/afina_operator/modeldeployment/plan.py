@@ -114,7 +114,7 @@ class _Pass:
 
     def plan(self) -> Plan:
         decision = self._decide()
-        standing, wanted = self._standing(decision.status), self._wanted.name if self._wanted else None
+        standing, wanted = self._standing(decision), self._wanted.name if self._wanted else None
         said = conditions(self._spec, decision.status, standing, wanted)
         writes = [
             *self._children(decision.status),
@@ -186,7 +186,8 @@ class _Pass:
             "summary": summary,
         }
 
-    def _standing(self, status: ModelDeploymentStatus) -> Standing:
+    def _standing(self, decision: _Decision) -> Standing:
+        status = decision.status
         stable = status.stable.revision if status.stable else ""
         canary = status.canary.revision if status.canary else ""
         pods, route = self._observed.pods, self._observed.route
@@ -200,6 +201,7 @@ class _Pass:
             route_problem=problem,
             waiting=facts.crash(pods, stable) or facts.obstacle(pods, stable),
             model_problem=self._observed.problem,
+            canary_in_route=canary in decision.weights,
             canary_waiting=facts.crash(pods, canary) or facts.obstacle(pods, canary),
         )
 

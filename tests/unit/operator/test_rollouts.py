@@ -103,6 +103,19 @@ def test_a_canary_that_never_gets_ready_is_given_up() -> None:
     assert lab.versions() == {"1": 100}
 
 
+def test_a_canary_that_starts_says_what_it_waits_for() -> None:
+    lab = serving()
+    lab.apply(rollout={"steps": [{"gate": {}}]})
+    lab.behaviours["2"] = Behaviour(starts=False)
+    lab.models.champion = "2"
+    lab.rest()
+    assert lab.condition("Progressing") == ("True", "CanaryStarting")
+    assert lab.message("Progressing") == "Unschedulable: no room"
+    lab.behaviours.clear()
+    lab.rest()
+    assert lab.condition("Progressing") == ("False", "GateClosed")
+
+
 def test_a_canary_whose_pods_all_go_is_rolled_back() -> None:
     lab = trying()
     lab.behaviours["2"] = Behaviour(starts=False)
