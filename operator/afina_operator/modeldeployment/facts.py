@@ -14,11 +14,8 @@ _MAX_MESSAGE = 500
 
 
 def ready_replicas(workload: Json | None) -> int:
-    """Pods of a revision that answer inferences, by the spec that its Deployment has now."""
-    if dig(workload, "status", "observedGeneration") != dig(workload, "metadata", "generation"):
-        return 0
-    ready, updated = dig(workload, "status", "readyReplicas"), dig(workload, "status", "updatedReplicas")
-    return min(int(ready or 0), int(updated or 0))
+    """Pods of a revision that answer inferences, also while its Deployment is scaled."""
+    return int(dig(workload, "status", "readyReplicas") or 0)
 
 
 def weights(route: Json | None) -> dict[str, int]:

@@ -241,6 +241,15 @@ def test_an_autoscaler_may_scale_in_a_rollout() -> None:
     lab.live(lambda now: now.versions() == {"2": 100})
 
 
+def test_scaling_takes_no_traffic_from_a_canary() -> None:
+    lab = trying()
+    lab.apply(replicas=5)
+    lab.work()
+    lab.work()  # the Deployment controller has not seen the change yet
+    assert lab.versions() == {"1": 90, "2": 10}
+    assert lab.condition("Ready") == ("True", "Serving")
+
+
 def test_what_somebody_changes_by_hand_is_set_right() -> None:
     lab = trying()
     (deployment, *_) = lab.world.of(DEPLOYMENTS)
