@@ -154,6 +154,29 @@ class Endpoint(Model):
     """The prefix of the path, which the model server does not get to see."""
 
 
+class Autoscaling(Model):
+    """Replicas by load, through a HorizontalPodAutoscaler."""
+
+    rules: ClassVar = (
+        rule("self.minReplicas <= self.maxReplicas", "minReplicas must not exceed maxReplicas", field=".maxReplicas"),
+    )
+
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Pods of a revision, at least."""
+    max_replicas: Annotated[int, Field(ge=1, le=1000)]
+    """Pods of a revision, at most."""
+    target_cpu_utilization_percentage: Annotated[
+        int, Field(ge=1, le=1000, alias="targetCPUUtilizationPercentage")
+    ] = 80
+    """Percent of `resources.cpu` that a pod which gets requests shall use, on average."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError("minReplicas must not exceed maxReplicas")
+        return self
+
+
 class ModelDeploymentSpec(Model):
     """Which model, how it is served, and how it is changed."""
 
@@ -162,7 +185,11 @@ class ModelDeploymentSpec(Model):
     runtime: Annotated[Runtime, Field(default_factory=Runtime)]
     """What serves the model."""
     replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Pods of a revision. A HorizontalPodAutoscaler may set it through the scale subresource, in a rollout too."""
+    """Pods of a revision. With `autoscaling`, the autoscaler's to set: leave it out. Any other may set it too, through
+    the scale subresource, also in a rollout."""
+    autoscaling: Autoscaling | None = None
+    """Replicas by load: a HorizontalPodAutoscaler is made of this, which needs a metrics-server. Unset: as many as
+    `replicas` says."""
     resources: Annotated[Resources, Field(default_factory=Resources)]
     """What one replica may use."""
     image: (
@@ -278,9 +305,9 @@ class ModelDeploymentStatus(Status):
     command: Command | None = None
     """What somebody told the rollout to do last."""
     replicas: Annotated[int, Field(ge=0)] | None = None
-    """Pods, of all revisions; for the scale subresource."""
+    """Pods that `selector` selects; for the scale subresource."""
     selector: Annotated[str, Field(max_length=256)] | None = None
-    """Label selector of the pods; for the scale subresource."""
+    """Label selector of the pods that get requests; for the scale subresource."""
     address: Annotated[str, Field(max_length=512)] | None = None
     """URL that the Gateway answers at."""
     summary: DeploymentSummary | None = None

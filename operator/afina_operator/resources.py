@@ -41,6 +41,7 @@ AUTOML_JOBS = Resource(API_VERSION, "AutoMLJob", "automljobs")
 MODEL_DEPLOYMENTS = Resource(API_VERSION, "ModelDeployment", "modeldeployments")
 JOBS = Resource("batch/v1", "Job", "jobs")
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
+AUTOSCALERS = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 CONTROLLER_REVISIONS = Resource("apps/v1", "ControllerRevision", "controllerrevisions")
 GATEWAYS = Resource("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 HTTP_ROUTES = Resource("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
@@ -61,6 +62,7 @@ _ALL = (
     MODEL_DEPLOYMENTS,
     JOBS,
     DEPLOYMENTS,
+    AUTOSCALERS,
     CONTROLLER_REVISIONS,
     GATEWAYS,
     HTTP_ROUTES,

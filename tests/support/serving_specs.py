@@ -26,6 +26,26 @@ _CASES: dict[str, Refused] = {
         {"spec.runtime": {"name": "Triton"}}, "spec.runtime.name", "supported values", "Input should be"
     ),
     "no replica": Refused({"spec.replicas": 0}, "spec.replicas", "greater than or equal to 1", "greater than or equal"),
+    "most replicas unsaid": Refused(
+        {"spec.autoscaling": {"minReplicas": 2}}, "spec.autoscaling.maxReplicas", "Required value", "Field required"
+    ),
+    "more replicas at least than at most": Refused(
+        {"spec.autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
+        "spec.autoscaling.maxReplicas",
+        "minReplicas must not exceed maxReplicas",
+    ),
+    "scaled to nothing": Refused(
+        {"spec.autoscaling": {"minReplicas": 0, "maxReplicas": 2}},
+        "spec.autoscaling.minReplicas",
+        "greater than or equal to 1",
+        "greater than or equal",
+    ),
+    "target of no use": Refused(
+        {"spec.autoscaling": {"maxReplicas": 2, "targetCPUUtilizationPercentage": 0}},
+        "spec.autoscaling.targetCPUUtilizationPercentage",
+        "greater than or equal to 1",
+        "greater than or equal",
+    ),
     "step of nothing": Refused({_STEPS: [{}]}, f"{_STEPS}[0]", "a step has exactly one of"),
     "step of two": Refused(
         {_STEPS: [{"setWeight": 10, "pauseSeconds": 5}]}, f"{_STEPS}[0]", "a step has exactly one of"
@@ -66,6 +86,7 @@ ACCEPTED_SERVING: dict[str, Json] = {
         {
             "spec.model": {"autoMLJobRef": {"name": "loans"}},
             "spec.replicas": 3,
+            "spec.autoscaling": {"minReplicas": 2, "maxReplicas": 9, "targetCPUUtilizationPercentage": 60},
             "spec.resources": {"cpu": "2", "memory": "4Gi", "gpu": 1},
             "spec.rollout": {
                 "steps": [

@@ -1,5 +1,6 @@
-"""A ModelDeployment in the simulated world: its registry, the Deployment controller, the Gateway and the traffic."""
+"""A ModelDeployment in the simulated world: registry, Deployment controller, Gateway, autoscaler and traffic."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,12 @@ from afina_api.serving import LATENCY_BOUNDS
 from afina_operator.conditions import condition
 from afina_operator.modeldeployment.facts import weights
 from afina_operator.modeldeployment.handlers import controller
-from afina_operator.modeldeployment.objects import REVISION_LABEL
+from afina_operator.modeldeployment.objects import LABEL, REVISION_LABEL
 from afina_operator.modeldeployment.observe import Observer
 from afina_operator.modeldeployment.readings import Reading
 from afina_operator.registry import ModelUnavailableError, RegisteredVersion
 from afina_operator.resources import (
+    AUTOSCALERS,
     DEPLOYMENTS,
     GATEWAYS,
     HTTP_ROUTES,
@@ -23,6 +25,7 @@ from afina_operator.resources import (
     Json,
     Ref,
     dig,
+    ref,
 )
 from afina_operator.settings import Settings
 from world.apiserver import OPERATOR, ApiServer, Change
@@ -125,6 +128,8 @@ class Lab:
     def _run(self, workload: Json) -> None:
         name, count = workload["metadata"]["name"], workload["spec"]["replicas"]
         behaviour = self._behaviour(workload)
+        for surplus in self._pods(name)[count:]:
+            self.world.remove(ref(surplus), "deployment-controller")
         for index in range(count):
             target = Ref(PODS, NAMESPACE, f"{name}-{index}")
             if target not in self.world.objects:
@@ -141,6 +146,9 @@ class Lab:
         }
         self.world.write_status(made(Ref(DEPLOYMENTS, NAMESPACE, name), status=status), "deployment-controller")
 
+    def _pods(self, revision: str) -> list[Json]:
+        return [pod for pod in self.world.of(PODS) if dig(pod, "metadata", "labels", REVISION_LABEL) == revision]
+
     def _behaviour(self, workload: Json) -> Behaviour:
         (container,) = workload["spec"]["template"]["spec"]["containers"]
         version = next(one["value"] for one in container["env"] if one["name"] == "AFINA_MODEL_VERSION")
@@ -152,9 +160,7 @@ class Lab:
             workload = self.world.objects[Ref(DEPLOYMENTS, NAMESPACE, revision)]
             behaviour = self._behaviour(workload)
             count = requests * weight // 100
-            for pod in [
-                one for one in self.world.of(PODS) if dig(one, "metadata", "labels", REVISION_LABEL) == revision
-            ]:
+            for pod in self._pods(revision):
                 counters = self.counted.setdefault(pod["metadata"]["uid"], Counter())
                 share = count // workload["spec"]["replicas"]
                 failed = round(share * behaviour.error_share)
@@ -166,6 +172,30 @@ class Lab:
                     below = share if index >= typical + 5 else share * 9 // 10 if index >= typical else 0
                     counters["afina_model_request_seconds_bucket", str(bound)] += below
                 counters["afina_model_request_seconds_bucket", "+Inf"] += share
+
+    def autoscale(self, load: int) -> None:
+        """The HorizontalPodAutoscaler acts on a load, in percent of a pod's processors.
+
+        By the algorithm of https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale: pods
+        that are not ready count as idle ones where more are wanted, and hold it back where fewer would be.
+        """
+        (scaler,) = self.world.of(AUTOSCALERS)
+        bounds, target = scaler["spec"], scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"]
+        selected = self.selected()
+        ready = [pod for pod in selected if {"type": "Ready", "status": "True"} in pod["status"]["conditions"]]
+        more = load / len(ready) > target
+        ratio = load / len(selected if more else ready) / target
+        replicas = self.world.objects[TARGET]["spec"]["replicas"]
+        holds = abs(ratio - 1) <= 0.1 or (more and ratio < 1 and len(ready) < len(selected))
+        wanted = replicas if holds else math.ceil(load / target)
+        wanted = min(max(wanted, bounds["minReplicas"]), bounds["maxReplicas"])
+        self.world.edit(TARGET, lambda obj: {**obj, "spec": obj["spec"] | {"replicas": wanted}}, "autoscaler")
+
+    def selected(self) -> list[Json]:
+        """The pods that the scale subresource's selector selects."""
+        own, _, revisions = self.status()["selector"].partition(f",{REVISION_LABEL} in ")
+        assert own == f"{LABEL}={TARGET.name}"
+        return [pod for name in revisions.strip("()").split(",") for pod in self._pods(name)]
 
     async def _read(self, pods: Sequence[Json], port: int) -> Reading:
         known = {pod["metadata"]["uid"]: self.counted.get(pod["metadata"]["uid"], Counter()) for pod in pods}
@@ -254,6 +284,6 @@ def _pod_status(behaviour: Behaviour) -> Json:
         ended = {"exitCode": 10, "message": '{"reason": "DigestMismatch", "message": "a file was changed"}'}
         return {"containerStatuses": [{"restartCount": 1, "lastState": {"terminated": ended}}]}
     if behaviour.starts:
-        return {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+        return {"conditions": [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Ready")]}
     unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
     return {"conditions": [unplaced]}

@@ -1,14 +1,18 @@
-"""The children of a ModelDeployment: a record, a Deployment and a Service of each revision, and one HTTPRoute."""
+"""The children of a ModelDeployment.
 
-from collections.abc import Mapping
+A record, a Deployment and a Service of each revision; one HTTPRoute; a HorizontalPodAutoscaler where it is wanted.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from afina_api.modeldeployment import ModelDeploymentSpec
+from afina_api.modeldeployment import Autoscaling, ModelDeploymentSpec
 from afina_operator import quantity
 from afina_operator.modeldeployment.revisions import PREFIX, Revision
 from afina_operator.ownership import reference
 from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD
 from afina_operator.resources import (
+    AUTOSCALERS,
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     HTTP_ROUTES,
@@ -30,8 +34,8 @@ _ROUTE_WAIT_SECONDS = 5
 """A pod that ends keeps answering for so long, until every gateway knows."""
 
 
-def route_name(obj: Json) -> str:
-    """Name of the HTTPRoute."""
+def own_name(obj: Json) -> str:
+    """Name of what there is one of: the HTTPRoute and the HorizontalPodAutoscaler."""
     return f"{PREFIX}-{obj['metadata']['name']}"
 
 
@@ -84,7 +88,25 @@ def route(obj: Json, wanted: ModelDeploymentSpec, weights: Mapping[str, int], ca
     spec: Json = {"parentRefs": [{"name": endpoint.gateway_ref.name}], "rules": rules}
     if endpoint.hostname:
         spec["hostnames"] = [endpoint.hostname]
-    return _child(obj, HTTP_ROUTES, route_name(obj), {"spec": spec})
+    return _child(obj, HTTP_ROUTES, own_name(obj), {"spec": spec})
+
+
+def autoscaler(obj: Json, wanted: Autoscaling) -> Json:
+    """The HorizontalPodAutoscaler that sets the object's replicas."""
+    target = {"type": "Utilization", "averageUtilization": wanted.target_cpu_utilization_percentage}
+    spec = {
+        "scaleTargetRef": {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": obj["metadata"]["name"]},
+        "minReplicas": wanted.min_replicas,
+        "maxReplicas": wanted.max_replicas,
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+    }
+    return _child(obj, AUTOSCALERS, own_name(obj), {"spec": spec})
+
+
+def selector(obj: Json, revisions: Iterable[str]) -> str:
+    """The label selector of the pods of those revisions; of all, if there are none."""
+    own, named = f"{LABEL}={obj['metadata']['name']}", ",".join(sorted(revisions))
+    return f"{own},{REVISION_LABEL} in ({named})" if named else own
 
 
 def _rule(path: str, weights: Mapping[str, int]) -> Json:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from afina_operator.cluster import Cluster
 from afina_operator.driver.references import named
 from afina_operator.modeldeployment.facts import weights
-from afina_operator.modeldeployment.objects import LABEL, PORT, REVISION_LABEL, route_name
+from afina_operator.modeldeployment.objects import LABEL, PORT, REVISION_LABEL, own_name
 from afina_operator.modeldeployment.readings import Batch, Reading, Readings, read
 from afina_operator.ownership import Owner, owner
 from afina_operator.registry import ModelUnavailableError, RegisteredVersion, Registry
 from afina_operator.resources import (
     AUTOML_JOBS,
+    AUTOSCALERS,
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     GATEWAYS,
@@ -38,7 +39,7 @@ class Observed:
     route: Json | None = None
     """What has the name of its route: whose it is must be looked at."""
     children: Mapping[Resource, Mapping[str, Json]] = field(default_factory=dict)
-    """Its own records, Deployments and Services, by revision."""
+    """Its own records, Deployments and Services, by revision; its HorizontalPodAutoscaler, by name."""
     pods: Sequence[Json] = ()
     batches: Mapping[str, Batch | None] | None = None
     """What stable and canary did since the last look; None where that is not known."""
@@ -55,11 +56,11 @@ class Observer:
     async def __call__(self, cluster: Cluster, obj: Json) -> Observed:
         """What exists of the object's children."""
         own, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
-        route = Ref(HTTP_ROUTES, namespace, route_name(obj))
+        route = Ref(HTTP_ROUTES, namespace, own_name(obj))
         gateways = named(obj, GATEWAYS, "endpoint", "gatewayRef", "name")
         found_route, *found_gateway = await cluster.get_all([route, *(target for _, target in gateways)])
         children = {}
-        for resource in (CONTROLLER_REVISIONS, DEPLOYMENTS, SERVICES):
+        for resource in (CONTROLLER_REVISIONS, DEPLOYMENTS, SERVICES, AUTOSCALERS):
             labelled = await cluster.find(resource, namespace, labels=f"{LABEL}={own}")
             # A list leaves out what its items are.
             whole = ({**item, "apiVersion": resource.api_version, "kind": resource.kind} for item in labelled)

@@ -29,11 +29,12 @@ from afina_operator.modeldeployment.conditions import Standing, conditions
 from afina_operator.modeldeployment.judging import looked
 from afina_operator.modeldeployment.observe import Observed
 from afina_operator.modeldeployment.revisions import Revision
-from afina_operator.modeldeployment.rollout import Canary, decide, weight
+from afina_operator.modeldeployment.rollout import Canary, decide, replicas, weight
 from afina_operator.modeldeployment.status import record, recorded
 from afina_operator.ownership import Owner, owner
 from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Plan, Write
 from afina_operator.resources import (
+    AUTOSCALERS,
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     SERVICES,
@@ -120,6 +121,7 @@ class _Pass:
             *self._children(decision.status),
             *self._told(decision.status),
             *_present(record(self._obj, decision.status, said, self._now)),
+            *self._autoscaler(),
             *self._route(decision),
             *self._unused(decision),
         ]
@@ -168,11 +170,13 @@ class _Pass:
         if canary in self._weights:
             share = weight(self._spec.rollout.steps, status.rollout.step) if self._ready(canary) else 0
             return {stable: 100 - share, canary: share}
-        return {stable: 100, canary: 0} if self._ready(canary) >= self._spec.replicas else {stable: 100}
+        return {stable: 100, canary: 0} if self._ready(canary) >= replicas(self._spec) else {stable: 100}
 
     def _shown(self, status: ModelDeploymentStatus, weights: Mapping[str, int]) -> dict[str, object]:
         """What only people, and the scale subresource, read."""
         steps, rollout = len(self._spec.rollout.steps), status.rollout
+        # An autoscaler that looked at idle pods too would find the load lower than it is.
+        counted = [name for name, share in weights.items() if share] or list(self._workloads)
         summary = DeploymentSummary(
             stable=_title(status.stable),
             canary=_title(status.canary),
@@ -180,8 +184,8 @@ class _Pass:
         )
         return {
             "weight": weights.get(status.canary.revision, 0) if status.canary and weights else (0 if weights else None),
-            "replicas": sum(int(dig(one, "status", "replicas") or 0) for one in self._workloads.values()),
-            "selector": f"{objects.LABEL}={self._deployment.metadata.name}",
+            "replicas": sum(int(dig(self._workloads.get(name), "status", "replicas") or 0) for name in counted),
+            "selector": objects.selector(self._obj, counted),
             "address": _address(self._observed.gateway, self._spec),
             "summary": summary,
         }
@@ -193,7 +197,7 @@ class _Pass:
         pods, route = self._observed.pods, self._observed.route
         problem = facts.route_problem(route)
         if route is not None and not self._route_is_ours:
-            problem = f"HTTPRoute {objects.route_name(self._obj)!r} exists already and is not this object's: delete it"
+            problem = f"HTTPRoute {objects.own_name(self._obj)!r} exists already and is not this object's: delete it"
         return Standing(
             ready=self._ready(stable),
             has_gateway=self._observed.gateway is not None,
@@ -214,7 +218,7 @@ class _Pass:
                 continue
             if revision.name not in self._records:
                 yield Create(objects.record(self._obj, revision, self._next_number()))
-            workload = objects.deployment(self._obj, revision, self._spec.replicas, self._settings)
+            workload = objects.deployment(self._obj, revision, replicas(self._spec), self._settings)
             yield from _made(self._workloads.get(revision.name), workload)
             yield from _made(services.get(revision.name), objects.service(self._obj, revision))
 
@@ -245,6 +249,15 @@ class _Pass:
         canary = decision.status.canary.revision if decision.status.canary else None
         desired = objects.route(self._obj, self._spec, decision.weights, canary if self._ready(canary or "") else None)
         yield from _made(self._observed.route, desired)
+
+    def _autoscaler(self) -> Iterator[Write]:
+        """What sets the replicas. It comes after the status, which tells it whose load to look at."""
+        existing = self._observed.children.get(AUTOSCALERS, {})
+        if self._spec.autoscaling is None:
+            yield from map(Delete, existing.values())
+            return
+        desired = objects.autoscaler(self._obj, self._spec.autoscaling)
+        yield from _made(existing.get(objects.own_name(self._obj)), desired)
 
     def _unused(self, decision: _Decision) -> Iterator[Delete]:
         """What neither the route as it was seen, nor the decision names. Its pods answer what they have begun."""

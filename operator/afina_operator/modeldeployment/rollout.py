@@ -100,7 +100,7 @@ def _failure(
         return ServingReason.CANARY_NOT_READY, "none of its pods is ready any more"
     deadline = spec.rollout.progress_deadline_seconds
     is_late = now - rollout.start_time >= timedelta(seconds=deadline)
-    if is_late and canary.weight is None and canary.ready < spec.replicas:
+    if is_late and canary.weight is None and canary.ready < replicas(spec):
         waiting = f": {canary.waiting}" if canary.waiting else ""
         return (
             ServingReason.PROGRESS_DEADLINE_EXCEEDED,
@@ -117,6 +117,12 @@ def _is_done(step: Step, rollout: RolloutStatus, canary: Canary, now: datetime) 
     if step.gate is not None:
         return rollout.approved
     return rollout.verdict == "Pass"
+
+
+def replicas(spec: ModelDeploymentSpec) -> int:
+    """Pods of each revision. The bounds of an autoscaler hold before it has acted."""
+    bounds = spec.autoscaling
+    return min(max(spec.replicas, bounds.min_replicas), bounds.max_replicas) if bounds else spec.replicas
 
 
 def weight(steps: Sequence[Step], index: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from afina_api.modeldeployment import ROLLOUT_VERBS
-from afina_operator.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, dig
+from afina_operator.resources import AUTOSCALERS, DEPLOYMENTS, HTTP_ROUTES, SERVICES, dig
 from world.modeldeployments import ROUTE, SPEC, TARGET, Behaviour, Lab
 from world.passes import Fault
 
@@ -239,6 +239,55 @@ def test_an_autoscaler_may_scale_in_a_rollout() -> None:
     assert [one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)] == [5, 5]
     assert lab.status()["replicas"] == 10
     lab.live(lambda now: now.versions() == {"2": 100})
+
+
+AUTOSCALING = {"minReplicas": 2, "maxReplicas": 9, "targetCPUUtilizationPercentage": 50}
+
+# With a load in percent of a pod's processors.
+SCALED: dict[str, tuple[list[dict[str, int]], Behaviour, int]] = {
+    "a canary that does not start": ([], Behaviour(starts=False), 200),
+    "a canary without requests": ([{"setWeight": 0}], Behaviour(), 200),
+    "a canary with some requests": ([{"setWeight": 10}], Behaviour(), 150),
+    "a canary with all requests": ([{"setWeight": 100}], Behaviour(), 200),
+}
+
+
+@pytest.mark.parametrize(("steps", "behaviour", "load"), SCALED.values(), ids=SCALED.keys())
+def test_an_autoscaler_finds_the_replicas_that_bear_the_load(
+    steps: list[dict[str, int]], behaviour: Behaviour, load: int
+) -> None:
+    lab = serving()
+    lab.apply(autoscaling=AUTOSCALING, rollout={"steps": [*steps, {"gate": {}}]})
+    lab.rest()
+    lab.behaviours["2"] = behaviour
+    lab.models.champion = "2"
+    lab.rest()
+    lab.autoscale(load)
+    lab.rest()
+    assert {one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)} == {load // 50}
+    assert lab.status()["replicas"] == len(lab.selected())
+
+
+def test_an_autoscaler_comes_and_goes_with_its_field() -> None:
+    lab = serving()
+    lab.apply(autoscaling=AUTOSCALING)
+    lab.rest()
+    (scaler,) = lab.world.of(AUTOSCALERS)
+    assert scaler["spec"]["scaleTargetRef"]["name"] == TARGET.name
+    lab.apply(autoscaling=AUTOSCALING | {"maxReplicas": 5})
+    lab.rest()
+    lab.autoscale(1000)
+    lab.apply(autoscaling=None)
+    lab.rest()
+    assert not lab.world.of(AUTOSCALERS)
+    assert [one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)] == [5], "what the load needed stays"
+
+
+def test_the_bounds_of_an_autoscaler_hold_before_it_acts() -> None:
+    lab = serving()
+    lab.apply(replicas=1, autoscaling=AUTOSCALING | {"minReplicas": 3})
+    lab.rest()
+    assert [one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)] == [3]
 
 
 def test_scaling_takes_no_traffic_from_a_canary() -> None:
