@@ -55,7 +55,15 @@ class Emit:
     event: Json
 
 
-Write = Create | Apply | ApplyStatus | Patch | Delete | Emit
+@dataclass(frozen=True)
+class CountRollout:
+    """Counts a rollout that has ended, in the operator's metrics, once what comes before is written."""
+
+    result: str
+    seconds: float
+
+
+Write = Create | Apply | ApplyStatus | Patch | Delete | Emit | CountRollout
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from afina_operator import metrics
 from afina_operator.cluster import Cluster
 from afina_operator.errors import ClusterError, ConflictError, FencedError, RefusedError
-from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Patch, Plan, Write
+from afina_operator.plan import Apply, ApplyStatus, CountRollout, Create, Delete, Emit, Patch, Plan, Write
 from afina_operator.resources import Json, Ref, Resource
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,8 @@ async def send(cluster: Cluster, write: Write) -> None:
             await cluster.delete(seen)
         case Emit(event):
             await _tell(cluster, event)
+        case CountRollout(result, seconds):
+            metrics.ROLLOUT_SECONDS.labels(result).observe(seconds)
 
 
 async def _tell(cluster: Cluster, event: dict[str, Any]) -> None:

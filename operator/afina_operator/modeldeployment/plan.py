@@ -27,12 +27,13 @@ from afina_operator.modeldeployment import facts, objects
 from afina_operator.modeldeployment.commands import obey
 from afina_operator.modeldeployment.conditions import Standing, conditions
 from afina_operator.modeldeployment.judging import looked
+from afina_operator.modeldeployment.news import ended, events, title
 from afina_operator.modeldeployment.observe import Observed
 from afina_operator.modeldeployment.revisions import Revision
 from afina_operator.modeldeployment.rollout import Canary, decide, replicas, weight
 from afina_operator.modeldeployment.status import record, recorded
 from afina_operator.ownership import Owner, owner
-from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Plan, Write
+from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Plan, Write
 from afina_operator.resources import (
     AUTOSCALERS,
     CONTROLLER_REVISIONS,
@@ -119,8 +120,9 @@ class _Pass:
         said = conditions(self._spec, decision.status, standing, wanted)
         writes = [
             *self._children(decision.status),
-            *self._told(decision.status),
+            *events(self._obj, self._before, decision.status, self._now),
             *_present(record(self._obj, decision.status, said, self._now)),
+            *ended(self._before, decision.status, self._now),
             *self._autoscaler(),
             *self._route(decision),
             *self._unused(decision),
@@ -178,8 +180,8 @@ class _Pass:
         # An autoscaler that looked at idle pods too would find the load lower than it is.
         counted = [name for name, share in weights.items() if share] or list(self._workloads)
         summary = DeploymentSummary(
-            stable=_title(status.stable),
-            canary=_title(status.canary),
+            stable=title(status.stable),
+            canary=title(status.canary),
             step=f"{min(rollout.step + 1, steps)}/{steps}" if rollout else "",
         )
         return {
@@ -225,23 +227,6 @@ class _Pass:
     def _next_number(self) -> int:
         return 1 + max((int(dig(one, "revision") or 0) for one in self._records.values()), default=0)
 
-    def _told(self, status: ModelDeploymentStatus) -> Iterator[Emit]:
-        """Events of what has just been decided."""
-        before = self._before
-        if status.stable and (before.stable is None or before.stable.revision != status.stable.revision):
-            reason = "Promoted" if before.stable else "Started"
-            yield self._event("Normal", reason, f"{_title(status.stable)} is the stable revision")
-        if status.rejected and status.rejected != before.rejected:
-            text = f"{_title(status.rejected)} is rolled back: {status.rejected.reason}: {status.rejected.message}"
-            yield self._event("Warning", "RolledBack", text)
-        if status.canary and (before.canary is None or before.canary.revision != status.canary.revision):
-            yield self._event("Normal", "RolloutStarted", f"{_title(status.canary)} is tried")
-        if status.command and status.command != before.command:
-            yield self._event("Normal", "Command", f"{status.command.text}: {status.command.outcome}")
-
-    def _event(self, kind: generic.EventType, reason: str, text: str) -> Emit:
-        return Emit(generic.event(self._obj, kind, reason, text, self._now))
-
     def _route(self, decision: _Decision) -> Iterator[Write]:
         is_taken = self._observed.route is not None and not self._route_is_ours
         if not decision.weights or self._observed.gateway is None or is_taken:
@@ -284,11 +269,6 @@ def _made(existing: Json | None, desired: Json) -> Iterator[Write]:
         yield Create(desired)
     elif not contains(existing, desired):
         yield Apply(bound(desired, existing))
-
-
-def _title(revision: object) -> str:
-    name, version = getattr(revision, "model_name", ""), getattr(revision, "model_version", "")
-    return f"{name} v{version}" if name else ""
 
 
 def _address(gateway: Json | None, spec: ModelDeploymentSpec) -> str | None:

@@ -1,11 +1,14 @@
 """Rollouts in the simulated world: good and bad canaries, what people say, and crashes between any two writes."""
 
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
 from afina_api.modeldeployment import ROLLOUT_VERBS
-from afina_operator.resources import AUTOSCALERS, DEPLOYMENTS, HTTP_ROUTES, SERVICES, dig
+from afina_operator import metrics
+from afina_operator.resources import AUTOSCALERS, DEPLOYMENTS, HTTP_ROUTES, SERVICES, Json, dig
 from world.modeldeployments import ROUTE, SPEC, TARGET, Behaviour, Lab
 from world.passes import Fault
 
@@ -318,6 +321,57 @@ def test_a_status_that_is_lost_gives_no_canary_the_traffic() -> None:
     assert lab.status()["rollout"]["step"] == 0
     lab.live(lambda now: now.versions() == {"2": 100})
     assert [50, 50] in [sorted(shares.values()) for shares in lab.routes]
+
+
+# What the operator's metrics say.
+
+COUNTED: dict[str, tuple[Behaviour, Callable[[Lab], None], str]] = {
+    "promoted": (Behaviour(), lambda lab: lab.live(lambda now: now.versions() == {"2": 100}), "Promoted"),
+    "failed by the judge": (
+        Behaviour(error_share=0.3),
+        lambda lab: lab.live(lambda now: now.versions() == {"1": 100}),
+        "JudgeFailed",
+    ),
+    "aborted": (Behaviour(), lambda lab: lab.say("abort"), "Aborted"),
+    "another model in the midst": (Behaviour(), lambda lab: setattr(lab.models, "champion", "3"), "Superseded"),
+    "the old model again": (Behaviour(), lambda lab: setattr(lab.models, "champion", "1"), "Superseded"),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "end", "result"), COUNTED.values(), ids=COUNTED.keys())
+def test_a_rollout_is_counted_once_by_its_result(behaviour: Behaviour, end: Callable[[Lab], None], result: str) -> None:
+    lab = trying(behaviour)
+    before = _ended()
+    end(lab)
+    lab.rest()
+    assert _ended() - before == {result: 1}
+
+
+def test_a_rollout_is_counted_from_its_beginning_to_its_end() -> None:
+    lab = trying()
+    began, before = datetime.fromisoformat(lab.status()["rollout"]["startTime"]), _ended("sum")
+    lab.live(lambda now: now.versions() == {"2": 100})
+    assert _ended("sum") - before == {"Promoted": (lab.world.now - began).total_seconds()}
+
+
+def test_a_rollout_whose_end_is_not_recorded_is_not_counted() -> None:
+    lab = trying()
+    before = _ended()
+    lab.say("abort")
+    lab.work(Fault(0, meanwhile=lambda world: world.edit(TARGET, _touched, "user")))
+    assert _ended() == before
+    lab.rest()
+    assert _ended() - before == {"Aborted": 1}
+
+
+def _touched(obj: Json) -> Json:
+    return {**obj, "metadata": {**obj["metadata"], "labels": {"touched": "true"}}}
+
+
+def _ended(what: str = "count") -> Counter[str]:
+    """The rollouts that ended, or the sum of their seconds, by result."""
+    samples = [one for family in metrics.ROLLOUT_SECONDS.collect() for one in family.samples]
+    return Counter({one.labels["result"]: int(one.value) for one in samples if one.name.endswith(f"_{what}")})
 
 
 # What people say.
