@@ -1,5 +1,6 @@
-"""What the API server is told once it answers: volumes' objects, the Gateway API, the node's pretended GPUs."""
+"""What the API server is told once it answers: volumes, the Gateway API, the metrics-server, the pretended GPUs."""
 
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -7,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from devcluster import kubectl
-from devcluster.configs import VOLUME_PROVISIONER
+from devcluster.configs import METRICS_PORT, VOLUME_PROVISIONER
 from devcluster.console import DevClusterError
-from devcluster.network import NODE_NAME
+from devcluster.network import NODE_IP, NODE_NAME
 from devcluster.paths import Paths
 
 GPUS = 2
@@ -41,6 +42,42 @@ def gateway_class() -> dict[str, Any]:
     }
 
 
+def metrics_objects(authority: bytes) -> list[dict[str, Any]]:
+    """How the API server, which trusts that authority, reaches the metrics-server, which is no pod."""
+    place = {"name": "metrics-server", "namespace": "kube-system"}
+    labels = {"kubernetes.io/service-name": place["name"]}
+    port = {"name": "https", "protocol": "TCP"}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": place,
+            "spec": {"ports": [{**port, "port": 443, "targetPort": METRICS_PORT}]},
+        },
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**place, "labels": labels},
+            "addressType": "IPv4",
+            "ports": [{**port, "port": METRICS_PORT}],
+            "endpoints": [{"addresses": [NODE_IP]}],
+        },
+        {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": "v1beta1.metrics.k8s.io"},
+            "spec": {
+                "service": place,
+                "group": "metrics.k8s.io",
+                "version": "v1beta1",
+                "caBundle": base64.b64encode(authority).decode(),
+                "groupPriorityMinimum": 100,
+                "versionPriority": 100,
+            },
+        },
+    ]
+
+
 def gpu_patch() -> dict[str, Any]:
     """Capacity for GPUs that are not there: scheduling and admission are real, the device is not."""
     amount = {"nvidia.com/gpu": str(GPUS)}
@@ -53,7 +90,8 @@ def apply(tools: Mapping[str, Path], paths: Paths) -> None:
     Raises DevClusterError when it does not become ready.
     """
     binary = tools["kubectl"]
-    objects = {"apiVersion": "v1", "kind": "List", "items": [storage_class(), gateway_class()]}
+    items = [storage_class(), *metrics_objects(paths.ca_certificate.read_bytes()), gateway_class()]
+    objects = {"apiVersion": "v1", "kind": "List", "items": items}
     _server_side_apply(binary, paths, str(tools["gateway-api-crds"]))
     kubectl.run(binary, paths, "wait", "--for=condition=Established", "--timeout=30s", _GATEWAY_CLASS_CRD)
     _server_side_apply(binary, paths, "-", stdin=json.dumps(objects))

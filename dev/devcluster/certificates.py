@@ -48,6 +48,8 @@ CERTIFICATES = (
     Certificate("apiserver", "/CN=kube-apiserver", _SERVER_NAMES),
     Certificate("apiserver-kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client"),
     Certificate("etcd", "/CN=etcd", ("IP:127.0.0.1",)),
+    # The API server asks for it by the name of its Service.
+    Certificate("metrics-server", "/CN=metrics-server", ("DNS:metrics-server.kube-system.svc", f"IP:{NODE_IP}")),
     Certificate("front-proxy-client", "/CN=front-proxy-client"),
     Certificate("admin", "/O=system:masters/CN=admin"),
     Certificate("controller-manager", "/CN=system:kube-controller-manager", ("IP:127.0.0.1",)),

@@ -18,6 +18,7 @@ TOOLS = (
     "kubectl",
     "coredns",
     "volume-provisioner",
+    "metrics-server",
     "traefik",
     "gateway-api-crds",
     "helm",
@@ -189,6 +190,20 @@ def volume_provisioner(paths: Paths, tools: Tools) -> Component:
     return Component("volume-provisioner", argv)
 
 
+def metrics_server(paths: Paths, tools: Tools) -> Component:
+    certificate = paths.pki / "metrics-server"
+    argv = (
+        str(tools["metrics-server"]),
+        f"--kubeconfig={paths.kubeconfig}",
+        f"--bind-address={NODE_IP}",
+        f"--secure-port={configs.METRICS_PORT}",
+        f"--tls-cert-file={certificate}.crt",
+        f"--tls-private-key-file={certificate}.key",
+    )
+    healthy = probes.answers(f"https://{NODE_IP}:{configs.METRICS_PORT}/livez", paths.ca_certificate)
+    return Component("metrics-server", argv, healthy)
+
+
 def discovery(paths: Paths) -> Component:
     argv = (
         sys.executable,
@@ -246,6 +261,7 @@ def all_of_them(paths: Paths, tools: Tools, shell_image: str) -> list[list[Compo
             kubelet(paths, tools),
             coredns(paths, tools),
             volume_provisioner(paths, tools),
+            metrics_server(paths, tools),
             discovery(paths),
             prometheus(paths),
         ],

@@ -12,6 +12,7 @@ COREDNS_READY = "127.0.0.1:10251"
 GATEWAY = "127.0.0.1:8000"
 GATEWAY_PING = "127.0.0.1:10253"
 VOLUME_PROVISIONER = "afina.dev/volume-provisioner"
+METRICS_PORT = 10254
 
 
 def containerd(paths: Paths, pause_image: str) -> str:

@@ -178,6 +178,25 @@ def test_the_scale_subresource_sets_the_replicas(served: Served) -> None:
     served.wait(lambda now: now["status"].get("replicas") == 1, "one replica")
 
 
+def test_an_autoscaler_scales_in_a_rollout_without_a_failed_request(served: Served) -> None:
+    scaling = {"minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 30}
+    served.patch({"autoscaling": scaling, "rollout": {"steps": [{"setWeight": 20}, {"gate": {}}]}})
+    version = served.models.register(GOOD)
+    served.wait(lambda now: condition(now, "Progressing").get("reason") == "GateClosed", "the canary waits")
+    with Load(f"{served.url}/predict", BODIES, 2 * PER_SECOND) as load:
+        # The load is more than three pods are to have, and both revisions get some of it.
+        scaled = served.wait(lambda now: now["status"]["replicas"] == 6, "three pods of each revision")
+        assert scaled["status"]["weight"] == 20
+        served.afina("approve")
+        found = served.wait_stable(version)
+    assert not load.failures()
+    assert found["spec"]["replicas"] == 3
+    served.patch({"autoscaling": None, "rollout": {"steps": STEPS}})
+    wait_until(lambda: not served.cluster.items("hpa", served.namespace), "the autoscaler is gone", _PATIENCE)
+    served.patch({"replicas": 1})
+    served.wait(lambda now: now["status"]["replicas"] == 1, "one replica")
+
+
 def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
     uri = str(served.now()["spec"]["model"]["uri"])
     for name, count in (("gpu", 1), ("gpus", 64)):

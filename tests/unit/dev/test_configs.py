@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devcluster import certificates, components, configs, network, tools
+from devcluster import addons, certificates, components, configs, network, tools
 from devcluster.paths import Paths
 from devcluster.processes import Component
 
@@ -66,6 +66,16 @@ def test_certificates_are_signed_by_the_authority_and_made_once(paths: Paths) ->
     )
     context = ssl.create_default_context(cafile=str(paths.ca_certificate))
     context.load_cert_chain(paths.pki / "admin.crt", paths.pki / "admin.key")
+
+
+def test_the_metrics_server_is_found_under_the_name_that_its_certificate_has() -> None:
+    service, endpoints, api = addons.metrics_objects(b"authority")
+    place = api["spec"]["service"]
+    (certificate,) = [one for one in certificates.CERTIFICATES if one.name == "metrics-server"]
+    assert f"DNS:{place['name']}.{place['namespace']}.svc" in certificate.alternative_names
+    assert service["metadata"] == place
+    assert endpoints["metadata"]["labels"] == {"kubernetes.io/service-name": place["name"]}
+    assert [one["name"] for one in endpoints["ports"]] == [one["name"] for one in service["spec"]["ports"]]
 
 
 def test_a_kubeconfig_is_whole_and_private(paths: Paths) -> None:
