@@ -139,6 +139,9 @@ class Rollout(Model):
     sees them too."""
     rollback_window: Annotated[int, Field(ge=0, le=10)] = 0
     """Going back to one of so many last stable revisions takes no steps: it has all of the traffic when it is ready."""
+    max_surge: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Pods that a rollout may have beside `replicas`: the canary's come as the stable revision's go, with the weight.
+    Unset: as many as `replicas`, so that a roll-back finds all pods of the stable revision."""
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
     """A canary that is not ready after so long is rolled back."""
 
@@ -165,9 +168,7 @@ class Autoscaling(Model):
     """Pods of a revision, at least."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)]
     """Pods of a revision, at most."""
-    target_cpu_utilization_percentage: Annotated[
-        int, Field(ge=1, le=1000, alias="targetCPUUtilizationPercentage")
-    ] = 80
+    target_cpu_utilization_percentage: Annotated[int, Field(ge=1, le=1000, alias="targetCPUUtilizationPercentage")] = 80
     """Percent of `resources.cpu` that a pod which gets requests shall use, on average."""
 
     @model_validator(mode="after")

@@ -197,6 +197,25 @@ def test_an_autoscaler_scales_in_a_rollout_without_a_failed_request(served: Serv
     served.wait(lambda now: now["status"]["replicas"] == 1, "one replica")
 
 
+def test_one_pod_more_is_enough_for_a_rollout_without_a_failed_request(served: Served) -> None:
+    served.patch({"replicas": 2, "rollout": {"maxSurge": 1}})
+    served.wait(lambda now: now["status"]["replicas"] == 2, "two replicas")
+    counts = []
+
+    def is_promoted(now: Json) -> bool:
+        found = served.cluster.items("deployments", served.namespace, f"afina.dev/modeldeployment={served.name}")
+        counts.append(sum(one["spec"]["replicas"] for one in found))
+        return bool(now["status"]["stable"]["modelVersion"] == version and "canary" not in now["status"])
+
+    with Load(f"{served.url}/predict", BODIES, PER_SECOND) as load:
+        version = served.models.register(GOOD)
+        served.wait(is_promoted, "the canary has all of the traffic")
+    assert not load.failures()
+    assert max(counts) == 3
+    served.patch({"replicas": 1, "rollout": {"maxSurge": None}})
+    served.wait(lambda now: now["status"]["replicas"] == 1, "one replica")
+
+
 def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
     uri = str(served.now()["spec"]["model"]["uri"])
     for name, count in (("gpu", 1), ("gpus", 64)):

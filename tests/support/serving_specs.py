@@ -53,6 +53,12 @@ _CASES: dict[str, Refused] = {
     "weight above all": Refused(
         {_STEPS: [{"setWeight": 101}]}, f"{_STEPS}[0].setWeight", "less than or equal to 100", "less than or equal"
     ),
+    "surge of nothing": Refused(
+        {"spec.rollout": {"maxSurge": 0}},
+        "spec.rollout.maxSurge",
+        "greater than or equal to 1",
+        "greater than or equal",
+    ),
     "alpha of one": Refused(
         {"spec.rollout.judge": {"alpha": 1}}, "spec.rollout.judge.alpha", "less than or equal to", "less than or"
     ),
@@ -99,6 +105,7 @@ ACCEPTED_SERVING: dict[str, Json] = {
                 "judge": {"alpha": 0.01, "maxErrorShareIncrease": 0, "maxLatencyRatio": 2, "maxPredictionDrift": 0.1},
                 "headerMatch": {"name": "X-Canary", "value": "always"},
                 "rollbackWindow": 3,
+                "maxSurge": 2,
                 "progressDeadlineSeconds": 60,
             },
             "spec.endpoint": {"gatewayRef": {"name": "afina"}, "hostname": "models.example.com", "path": "/v1/loans"},

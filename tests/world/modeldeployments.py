@@ -273,10 +273,23 @@ class Lab:
                 assert Ref(SERVICES, NAMESPACE, name) in world.objects, "the route names a Service that is not there"
                 new = share > 0 and share > weights(change.before).get(name, 0)
                 workload = world.objects.get(Ref(DEPLOYMENTS, NAMESPACE, name))
-                assert not new or dig(workload, "status", "readyReplicas"), "traffic goes where nobody answers"
+                ready = int(dig(workload, "status", "readyReplicas") or 0)
+                assert not new or ready, "traffic goes where nobody answers"
+                is_canary = name == dig(world.objects[TARGET], "status", "canary", "revision")
+                assert not (new and is_canary) or 100 * ready >= share * self._replicas(), "more than the canary bears"
+        named = weights(world.objects.get(ROUTE))
         if change.after is None and change.target.resource in (DEPLOYMENTS, SERVICES):
-            named = weights(world.objects.get(ROUTE))
             assert change.target.name not in named, f"{change.target} is deleted while the route names it"
+        elif change.target.resource is DEPLOYMENTS and change.target.name in named:
+            # Of a share, a percent: the weights are whole ones.
+            borne, least = dig(change.after, "spec", "replicas"), named[change.target.name] - 1
+            assert 100 * borne >= least * self._replicas(), "pods are taken from the share that they bear"
+
+    def _replicas(self) -> int:
+        """Pods that bear all requests."""
+        spec = self.world.objects[TARGET]["spec"]
+        bounds = spec.get("autoscaling") or {"minReplicas": 1, "maxReplicas": 1000}
+        return int(min(max(spec["replicas"], bounds["minReplicas"]), bounds["maxReplicas"]))
 
 
 def _pod_status(behaviour: Behaviour) -> Json:

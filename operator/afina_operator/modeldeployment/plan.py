@@ -30,8 +30,9 @@ from afina_operator.modeldeployment.judging import looked
 from afina_operator.modeldeployment.news import ended, events, title
 from afina_operator.modeldeployment.observe import Observed
 from afina_operator.modeldeployment.revisions import Revision
-from afina_operator.modeldeployment.rollout import Canary, decide, replicas, weight
+from afina_operator.modeldeployment.rollout import Canary, decide, goal, replicas
 from afina_operator.modeldeployment.status import record, recorded
+from afina_operator.modeldeployment.surge import Sizes, reachable, sizes
 from afina_operator.ownership import Owner, owner
 from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Plan, Write
 from afina_operator.resources import (
@@ -151,6 +152,7 @@ class _Pass:
         pods = self._observed.pods
         return Canary(
             ready=self._ready(name),
+            wanted=self._sizes(status).canary,
             weight=self._weights.get(name),
             crash=facts.crash(pods, name),
             waiting=facts.obstacle(pods, name),
@@ -158,6 +160,17 @@ class _Pass:
 
     def _ready(self, revision: str) -> int:
         return facts.ready_replicas(self._workloads.get(revision))
+
+    def _sizes(self, status: ModelDeploymentStatus) -> Sizes:
+        """How many pods stable and canary shall have."""
+        count, rollout = replicas(self._spec), self._spec.rollout
+        if status.stable is None or status.canary is None or status.rollout is None:
+            return Sizes(count, count)
+        weight, aim = self._weights.get(status.canary.revision, 0), goal(rollout, status.rollout.step)
+        return sizes(count, rollout.max_surge, weight, aim, self._pods(status.stable.revision))
+
+    def _pods(self, revision: str) -> int:
+        return int(dig(self._workloads.get(revision), "status", "replicas") or 0)
 
     def _desired_weights(self, status: ModelDeploymentStatus) -> dict[str, int]:
         """Of stable and canary; they sum to 100, or there are none."""
@@ -168,11 +181,13 @@ class _Pass:
             return {}
         if status.canary is None or status.rollout is None:
             return {stable: 100}
-        canary = status.canary.revision
-        if canary in self._weights:
-            share = weight(self._spec.rollout.steps, status.rollout.step) if self._ready(canary) else 0
-            return {stable: 100 - share, canary: share}
-        return {stable: 100, canary: 0} if self._ready(canary) >= replicas(self._spec) else {stable: 100}
+        canary, ready = status.canary.revision, self._ready(status.canary.revision)
+        if canary not in self._weights:
+            return {stable: 100, canary: 0} if ready >= self._sizes(status).canary else {stable: 100}
+        rollout, now = self._spec.rollout, self._weights[canary]
+        aim = goal(rollout, status.rollout.step) if ready else 0
+        share = reachable(replicas(self._spec), rollout.max_surge, now, aim, ready)
+        return {stable: 100 - share, canary: share}
 
     def _shown(self, status: ModelDeploymentStatus, weights: Mapping[str, int]) -> dict[str, object]:
         """What only people, and the scale subresource, read."""
@@ -186,7 +201,7 @@ class _Pass:
         )
         return {
             "weight": weights.get(status.canary.revision, 0) if status.canary and weights else (0 if weights else None),
-            "replicas": sum(int(dig(self._workloads.get(name), "status", "replicas") or 0) for name in counted),
+            "replicas": sum(map(self._pods, counted)),
             "selector": objects.selector(self._obj, counted),
             "address": _address(self._observed.gateway, self._spec),
             "summary": summary,
@@ -213,14 +228,14 @@ class _Pass:
 
     def _children(self, status: ModelDeploymentStatus) -> Iterator[Write]:
         """What the revisions in use need."""
-        services = self._observed.children.get(SERVICES, {})
-        for used in (status.stable, status.canary):
+        services, shall = self._observed.children.get(SERVICES, {}), self._sizes(status)
+        for used, count in ((status.stable, shall.stable), (status.canary, shall.canary)):
             revision = self._known.get(used.revision) if used else None
             if revision is None:
                 continue
             if revision.name not in self._records:
                 yield Create(objects.record(self._obj, revision, self._next_number()))
-            workload = objects.deployment(self._obj, revision, replicas(self._spec), self._settings)
+            workload = objects.deployment(self._obj, revision, count, self._settings)
             yield from _made(self._workloads.get(revision.name), workload)
             yield from _made(services.get(revision.name), objects.service(self._obj, revision))
 

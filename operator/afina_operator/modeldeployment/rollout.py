@@ -3,11 +3,10 @@
 What is decided here is recorded before it is done: where a crash comes between, the next pass does what was recorded.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from afina_api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus, RolloutStatus, Step
+from afina_api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus, Rollout, RolloutStatus, Step
 from afina_api.reasons import ServingReason
 from afina_operator.modeldeployment.commands import next_step, reject
 from afina_operator.modeldeployment.revisions import Revision
@@ -21,6 +20,8 @@ class Canary:
 
     ready: int = 0
     """Pods that answer inferences."""
+    wanted: int = 1
+    """Pods that it shall have by now."""
     weight: int | None = None
     """Percent, as the route has it; None where the route does not name it."""
     crash: str = ""
@@ -79,6 +80,8 @@ def _progressed(
         return status
     steps = spec.rollout.steps
     if rollout.step >= len(steps):
+        if spec.rollout.max_surge is not None and canary.weight < 100:
+            return status  # not all of its pods are there yet
         before = [status.stable.revision] if status.stable else []
         previous = [*before, *(one for one in status.previous if one not in (*before, status.canary.revision))]
         promoted = {"stable": status.canary, "previous": previous[:_MAX_PREVIOUS]}
@@ -100,7 +103,7 @@ def _failure(
         return ServingReason.CANARY_NOT_READY, "none of its pods is ready any more"
     deadline = spec.rollout.progress_deadline_seconds
     is_late = now - rollout.start_time >= timedelta(seconds=deadline)
-    if is_late and canary.weight is None and canary.ready < replicas(spec):
+    if is_late and canary.weight is None and canary.ready < canary.wanted:
         waiting = f": {canary.waiting}" if canary.waiting else ""
         return (
             ServingReason.PROGRESS_DEADLINE_EXCEEDED,
@@ -125,7 +128,12 @@ def replicas(spec: ModelDeploymentSpec) -> int:
     return min(max(spec.replicas, bounds.min_replicas), bounds.max_replicas) if bounds else spec.replicas
 
 
-def weight(steps: Sequence[Step], index: int) -> int:
-    """Percent of the requests that a ready canary has at that step. It has all of them as the stable revision only."""
-    known = [step.set_weight for step in steps[: index + 1] if step.set_weight is not None]
+def goal(rollout: Rollout, index: int) -> int:
+    """Percent of the requests that a ready canary is to have at that step.
+
+    All of them it has as the stable revision; before that only where its pods come little by little.
+    """
+    if index >= len(rollout.steps) and rollout.max_surge is not None:
+        return 100
+    known = [step.set_weight for step in rollout.steps[: index + 1] if step.set_weight is not None]
     return known[-1] if known else 0

@@ -8,7 +8,7 @@ import pytest
 
 from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_operator import metrics
-from afina_operator.resources import AUTOSCALERS, DEPLOYMENTS, HTTP_ROUTES, SERVICES, Json, dig
+from afina_operator.resources import AUTOSCALERS, DEPLOYMENTS, HTTP_ROUTES, PODS, SERVICES, Json, dig
 from world.modeldeployments import ROUTE, SPEC, TARGET, Behaviour, Lab
 from world.passes import Fault
 
@@ -302,6 +302,36 @@ def test_scaling_takes_no_traffic_from_a_canary() -> None:
     assert lab.condition("Ready") == ("True", "Serving")
 
 
+@pytest.mark.parametrize("surge", [1, 2])
+@pytest.mark.parametrize("replicas", [1, 3, 4])
+def test_a_rollout_has_no_more_pods_than_its_surge_allows(replicas: int, surge: int) -> None:
+    lab = serving()
+    lab.apply(replicas=replicas, rollout={**SPEC["rollout"], "maxSurge": surge})
+    lab.rest()
+    lab.models.champion, counts = "2", []
+
+    def is_promoted(now: Lab) -> bool:
+        counts.append(len(now.world.of(PODS)))
+        return now.versions() == {"2": 100} and now.condition("Progressing") == ("False", "Stable")
+
+    lab.live(is_promoted)
+    lab.rest()
+    assert max(counts) <= replicas + surge
+    assert [one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)] == [replicas]
+
+
+def test_an_abort_waits_for_no_pod() -> None:
+    lab = trying(replicas=4, rollout={"steps": [{"setWeight": 10}, {"setWeight": 50}, {"gate": {}}], "maxSurge": 1})
+    lab.rest()
+    assert lab.versions() == {"1": 50, "2": 50}
+    assert [one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)] == [2, 2]
+    lab.say("abort")
+    lab.work()
+    assert lab.versions() == {"1": 100}
+    lab.rest()
+    assert [one["spec"]["replicas"] for one in lab.world.of(DEPLOYMENTS)] == [4]
+
+
 def test_what_somebody_changes_by_hand_is_set_right() -> None:
     lab = trying()
     (deployment, *_) = lab.world.of(DEPLOYMENTS)
@@ -465,22 +495,24 @@ def _end(lab: Lab) -> object:
     return children, lab.versions(), kept, lab.condition("Ready"), lab.condition("RolledBack")
 
 
-ENDS: dict[str, tuple[Behaviour, dict[str, int]]] = {
-    "promoted": (Behaviour(), {"2": 100}),
-    "rolled back": (Behaviour(error_share=0.5), {"1": 100}),
+ENDS: dict[str, tuple[Behaviour, Json, dict[str, int]]] = {
+    "promoted": (Behaviour(), {}, {"2": 100}),
+    "rolled back": (Behaviour(error_share=0.5), {}, {"1": 100}),
+    "promoted with few pods more": (Behaviour(), {"maxSurge": 1}, {"2": 100}),
 }
 
 
-@pytest.mark.parametrize(("behaviour", "shares"), ENDS.values(), ids=ENDS.keys())
+@pytest.mark.parametrize(("behaviour", "rollout", "shares"), ENDS.values(), ids=ENDS.keys())
 @pytest.mark.parametrize("at", range(6))
 def test_a_crash_before_any_write_of_every_pass_changes_nothing(
-    behaviour: Behaviour, shares: dict[str, int], at: int
+    behaviour: Behaviour, rollout: Json, shares: dict[str, int], at: int
 ) -> None:
-    undisturbed = trying(behaviour)
+    spec = {"replicas": 3, "rollout": SPEC["rollout"] | rollout}
+    undisturbed = trying(behaviour, **spec)
     undisturbed.live(lambda now: now.versions() == shares)
     undisturbed.rest()
     lab = Lab()
-    lab.apply()
+    lab.apply(**spec)
     lab.behaviours["2"] = behaviour
     for turn in range(200):
         if turn == 10:
