@@ -14,7 +14,7 @@ again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(
 # Each process begins with a part of its own, since files share what is slow to make; who has done takes from others.
 PARALLEL := -n 3 --dist worksteal
 # Those on the cluster wait more than they work.
-SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 STEPS = [{"setWeight": 20}, {"analysis": {"minSamples": 50}}, {"setWeight": 60}, {"pauseSeconds": 2}]
 JUDGE = {"maxErrorShareIncrease": 0.03, "maxLatencyRatio": 4, "maxPredictionDrift": 0.2}
 PER_SECOND = 50.0
-_PATIENCE = 180
+_PATIENCE = 300
 
 
 @dataclass(frozen=True)
