@@ -14,7 +14,6 @@ from afina_serving.settings import Settings
 EXIT_FAILED = 10
 EXIT_STOPPED = 143
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-REVISION_HEADER = "Afina-Revision"
 
 log = logging.getLogger("afina_serving")
 
@@ -44,18 +43,16 @@ def run(env: Mapping[str, str]) -> None:
     """
     settings = Settings.from_environment(env)
     # What takes long to import comes after what may be wrong.
-    from afina_serving.app import application
     from afina_serving.download import fetched
     from afina_serving.lifecycle import Lifecycle
     from afina_serving.model import ServedModel
     from afina_serving.server import serve
+    from afina_serving.service import Service
 
     identity = settings.identity
     model = ServedModel.load(fetched(settings.source, settings.folder), identity)
     log.info("%s version %s is loaded", identity.name, identity.version)
-    lifecycle = Lifecycle()
-    headers = [(REVISION_HEADER, identity.revision)]
-    serve(application(model, settings.limits, lifecycle), settings.port, lifecycle, headers)
+    serve(Service(model, settings.limits, Lifecycle()), settings.port, settings.grpc_port)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from afina_models.arrays import Array
 from afina_models.predictor import Predictions
-from afina_serving import inputs, tensors
+from afina_serving import inputs, metadata, tensors
 from afina_serving.binary import HEADER_LENGTH
 from afina_serving.errors import RequestError
 from afina_serving.model import ServedModel
@@ -56,34 +56,46 @@ def predict(model: ServedModel, body: bytes) -> Answer:
         "processing_time": time.perf_counter() - began,
         "warnings": warnings,
     }
-    return Answer(to_json(answer), *_counted(found))
+    return Answer(to_json(answer), *counted(found))
 
 
 def infer(model: ServedModel, body: bytes, header_length: str | None = None) -> Answer:
-    """Answer tensors of the Open Inference Protocol.
+    """Answer tensors of the Open Inference Protocol, as JSON with or without bytes after it.
 
     Raises:
         RequestError: the request is wrong, or the model's answer is.
     """
     request, given = tensors.read_request(body, header_length)
-    known = {tensor["name"] for tensor in output_metadata(model)}
-    wanted = [RequestedOutput(name=name) for name in known] if request.outputs is None else request.outputs
-    for output in wanted:
-        if output.name not in known:
-            raise RequestError(400, f"outputs: there is no {output.name!r}; there are {', '.join(sorted(known))}")
+    asked = None if request.outputs is None else {output.name: output for output in request.outputs}
+    outputs, found = inferred(model, given, asked)
+    text, data = _written(model, request, outputs, asked or {})
+    if not data:
+        return Answer(text, *counted(found))
+    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
+    return Answer(text + data, *counted(found), headers)
+
+
+def inferred(
+    model: ServedModel, given: Sequence[Tensor], wanted: Collection[str] | None
+) -> tuple[list[Tensor], Predictions]:
+    """The outputs that are wanted, by their names, or all.
+
+    Raises:
+        RequestError: the request is wrong, or the model's answer is.
+    """
+    known = {tensor["name"] for tensor in metadata.outputs(model)}
+    for name in wanted or ():
+        if name not in known:
+            raise RequestError(400, f"outputs: there is no {name!r}; there are {', '.join(sorted(known))}")
     found = model.predict(inputs.columns(given, model.types))
-    return _inferred(model, request, {output.name: output for output in wanted}, found)
+    return [tensor for tensor in _outputs(found) if wanted is None or tensor.name in wanted], found
 
 
-def output_metadata(model: ServedModel) -> list[dict[str, Any]]:
-    """The tensors that the model answers with."""
-    if model.classes:
-        return [
-            {"name": "predict", "datatype": "BYTES", "shape": [-1]},
-            {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(model.classes)]},
-        ]
-    names = ["predict", "lower", "upper"] if model.predictor.half_width is not None else ["predict"]
-    return [{"name": name, "datatype": "FP64", "shape": [-1]} for name in names]
+def counted(found: Predictions) -> tuple[Mapping[str, int], Sequence[float]]:
+    """The rows by bin, and their uncertainties."""
+    if found.labels is None:
+        return bins(found.values.tolist()), ()
+    return Counter(found.labels), (1 - confidence(found.values)).tolist()
 
 
 def confidence(probabilities: Array) -> Array:
@@ -120,26 +132,24 @@ def _of_numbers(found: Predictions) -> list[dict[str, Any]]:
     ]
 
 
-def _inferred(
-    model: ServedModel, request: InferenceRequest, wanted: Mapping[str, RequestedOutput], found: Predictions
-) -> Answer:
-    outputs, contents = [], []
-    for tensor in _outputs(found):
-        if tensor.name in wanted:
-            asked = wanted[tensor.name].parameters.binary_data
-            binary = request.parameters.binary_data_output if asked is None else asked
-            about, content = tensors.output_tensor(tensor, binary=binary)
-            outputs.append(about)
-            contents.append(content)
+def _written(
+    model: ServedModel,
+    request: InferenceRequest,
+    outputs: Sequence[Tensor],
+    asked: Mapping[str, RequestedOutput],
+) -> tuple[bytes, bytes]:
+    """The JSON, and the bytes that come after it."""
+    told, contents = [], []
+    for tensor in outputs:
+        wanted = asked[tensor.name].parameters.binary_data if tensor.name in asked else None
+        binary = request.parameters.binary_data_output if wanted is None else wanted
+        about, content = tensors.output_tensor(tensor, binary=binary)
+        told.append(about)
+        contents.append(content)
     answer: dict[str, Any] = {"model_name": model.identity.name, "model_version": model.identity.version}
     if request.id is not None:
         answer["id"] = request.id
-    text = to_json({**answer, "outputs": outputs})
-    data = b"".join(contents)
-    if not data:
-        return Answer(text, *_counted(found))
-    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
-    return Answer(text + data, *_counted(found), headers)
+    return to_json({**answer, "outputs": told}), b"".join(contents)
 
 
 def _outputs(found: Predictions) -> list[Tensor]:
@@ -150,9 +160,3 @@ def _outputs(found: Predictions) -> list[Tensor]:
         numbers.append(Tensor("lower", found.values - found.half_width))
         numbers.append(Tensor("upper", found.values + found.half_width))
     return numbers
-
-
-def _counted(found: Predictions) -> tuple[Mapping[str, int], Sequence[float]]:
-    if found.labels is None:
-        return bins(found.values.tolist()), ()
-    return Counter(found.labels), (1 - confidence(found.values)).tolist()

@@ -1,10 +1,8 @@
 """The paths of the server: health, metadata, predictions and metrics."""
 
 import asyncio
-import logging
-import time
+from collections.abc import Awaitable
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,25 +10,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from afina_serving import answers
+from afina_serving import answers, metadata
 from afina_serving.binary import HEADER_LENGTH
-from afina_serving.errors import RequestError
-from afina_serving.inputs import COLUMN_DATATYPES
-from afina_serving.lifecycle import Lifecycle
-from afina_serving.metrics import CONTENT_TYPE, Metrics
-from afina_serving.model import ServedModel
-from afina_serving.settings import Limits
-from afina_serving.work import Work
-
-_CLIENT_LEFT = 499
-"""As nginx has it: nobody is there to read the answer."""
-
-log = logging.getLogger(__name__)
+from afina_serving.errors import CLIENT_LEFT, RequestError
+from afina_serving.metrics import CONTENT_TYPE
+from afina_serving.service import Service
 
 
-def application(model: ServedModel, limits: Limits, lifecycle: Lifecycle) -> Starlette:
+def application(service: Service) -> Starlette:
     """The application that serves a model."""
-    server = _Endpoints(model, limits, lifecycle)
+    server = _Endpoints(service)
     named = "/v2/models/{name}"
     # They are tried in turn: what is asked most comes first.
     found = [Route("/predict", server.predict, methods=["POST"])]
@@ -51,82 +40,57 @@ def application(model: ServedModel, limits: Limits, lifecycle: Lifecycle) -> Sta
 
 
 class _Endpoints:
-    def __init__(self, model: ServedModel, limits: Limits, lifecycle: Lifecycle) -> None:
-        self._model = model
-        self._limits = limits
-        self._lifecycle = lifecycle
-        self._metrics = Metrics(model.identity)
-        self._work = Work(limits.max_queue, limits.timeout_seconds)
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     async def live(self, _request: Request) -> Response:
         return JSONResponse({"live": True})
 
     async def ready(self, _request: Request) -> Response:
-        ready = not self._lifecycle.draining
-        return JSONResponse({"ready": ready}, 200 if ready else 503)
+        return self._readiness({})
 
     async def about_server(self, _request: Request) -> Response:
-        return JSONResponse({"name": "afina", "version": version("afina"), "extensions": ["binary_tensor_data"]})
+        return JSONResponse(metadata.about_server())
 
     async def about_model(self, request: Request) -> Response:
         self._require_model(request)
-        inputs = [
-            {"name": name, "datatype": COLUMN_DATATYPES.get(kind, "BYTES"), "shape": [-1]}
-            for name, kind in self._model.types.items()
-        ]
-        identity = self._model.identity
-        about = {"name": identity.name, "versions": [identity.version], "platform": "afina"}
-        return JSONResponse({**about, "inputs": inputs, "outputs": answers.output_metadata(self._model)})
+        return JSONResponse(metadata.about_model(self._service.model))
 
     async def model_ready(self, request: Request) -> Response:
         self._require_model(request)
-        ready = not self._lifecycle.draining
-        return JSONResponse({"name": self._model.identity.name, "ready": ready}, 200 if ready else 503)
+        return self._readiness({"name": self._service.model.identity.name})
 
     async def metrics_text(self, _request: Request) -> Response:
-        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+        return Response(self._service.metrics.text(), media_type=CONTENT_TYPE)
 
     async def predict(self, request: Request) -> Response:
-        return await self._counted(request, answers.predict)
+        return await self._answer(self._body(request), answers.predict)
 
     async def infer(self, request: Request) -> Response:
         length = request.headers.get(HEADER_LENGTH)
-        return await self._counted(request, partial(answers.infer, header_length=length))
+        return await self._answer(self._named_body(request), partial(answers.infer, header_length=length))
 
-    async def _counted(self, request: Request, answering: answers.Answering) -> Response:
-        """The answer, or the refusal; either is counted."""
-        began = None
-        try:
-            self._require_model(request)
-            body = await self._body(request)
-            # How fast the client sends is no latency of the model.
-            began = time.perf_counter()
-            task = partial(answering, self._model, body)
-            answer = task() if self._model.is_quick(body) else await self._work.do(task)
-            response = Response(answer.content, headers=answer.headers)
-            self._metrics.predicted(answer.bins, answer.uncertainties)
-        except RequestError as error:
-            response = _refused(request, error)
-        except ClientDisconnect:
-            response = Response(status_code=_CLIENT_LEFT)
-        except Exception:
-            log.exception("a prediction failed")
-            response = _error(500, "the prediction failed: see the server's log")
-        self._metrics.answered(response.status_code, None if began is None else time.perf_counter() - began)
-        return response
+    async def _answer(self, coming: Awaitable[bytes], answering: answers.Answering) -> Response:
+        answer = await self._service.answer(coming, answering)
+        return Response(answer.content, headers=answer.headers)
+
+    def _readiness(self, about: dict[str, Any]) -> Response:
+        ready = not self._service.lifecycle.draining
+        return JSONResponse({**about, "ready": ready}, 200 if ready else 503)
 
     def _require_model(self, request: Request) -> None:
-        wanted, identity = request.path_params, self._model.identity
-        if wanted.get("name", identity.name) != identity.name:
-            raise RequestError(404, f"there is no model {wanted['name']!r}: this server has {identity.name!r}")
-        if wanted.get("version", identity.version) != identity.version:
-            message = f"there is no version {wanted['version']!r}: this server has {identity.version!r}"
-            raise RequestError(404, message)
+        wanted = request.path_params
+        metadata.require_model(self._service.model.identity, wanted["name"], wanted.get("version", ""))
+
+    async def _named_body(self, request: Request) -> bytes:
+        self._require_model(request)
+        return await self._body(request)
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise RequestError(415, "content-encoding: send the body as it is")
-        most, seconds = self._limits.max_body_bytes, self._limits.timeout_seconds
+        limits = self._service.limits
+        most, seconds = limits.max_body_bytes, limits.timeout_seconds
         found, length, late = bytearray(), 0, False
         try:
             async with asyncio.timeout(seconds):
@@ -137,6 +101,8 @@ class _Endpoints:
                         found += part
         except TimeoutError:
             late = True
+        except ClientDisconnect as error:
+            raise RequestError(CLIENT_LEFT, "the client has left") from error
         if length > most:
             raise RequestError(413, f"the body may have {most} bytes: send fewer rows", {"Connection": "close"})
         if late:

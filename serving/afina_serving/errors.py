@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 from afina_api.serving import ServerReason
 
+CLIENT_LEFT = 499
+"""Status, as nginx has it: nobody is there to read the answer."""
+
 
 class RequestError(Exception):
     """A request that is refused; the message names the field and says what to do."""

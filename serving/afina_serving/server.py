@@ -1,15 +1,17 @@
-"""Uvicorn, which ends without losing a request and does not wait for those who dawdle."""
+"""Uvicorn, and gRPC beside it, which end without losing a request; and which do not wait for those who dawdle."""
 
 import asyncio
-from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from afina_serving.app import application
+from afina_serving.grpc_server import GrpcServer
 from afina_serving.lifecycle import Lifecycle
+from afina_serving.metadata import REVISION_HEADER
+from afina_serving.service import Service
 
 _LINGER_SECONDS = 3.0
 """Told to end, it takes new requests for so long: a gateway sends them until it has seen that this is not ready."""
@@ -53,14 +55,19 @@ class Protocol(H11Protocol):
 class Server(uvicorn.Server):
     """Ends in two steps: not ready first, then no new connections."""
 
-    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+    def __init__(self, config: uvicorn.Config, calls: GrpcServer, lifecycle: Lifecycle) -> None:
         super().__init__(config)
+        self._calls = calls
         self._lifecycle = lifecycle
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: Any = None) -> None:
         self._loop = asyncio.get_running_loop()
+        await self._calls.start()
         await super().startup(sockets)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        await asyncio.gather(super().shutdown(sockets), self._calls.stop(_DRAIN_SECONDS))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On the first signal, begin to drain."""
@@ -76,22 +83,15 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(app: Starlette, port: int, lifecycle: Lifecycle, headers: Iterable[tuple[str, str]]) -> None:
-    """Serve until told to end, and what was begun has been answered.
-
-    Args:
-        app: what to serve.
-        port: to listen at.
-        lifecycle: is told when it ends.
-        headers: of every response.
-    """
-    Server(configuration(app, port, headers), lifecycle).run()
+def serve(service: Service, port: int, grpc_port: int) -> None:
+    """Serve until told to end, and what was begun has been answered."""
+    Server(configuration(service, port), GrpcServer(service, grpc_port), service.lifecycle).run()
 
 
-def configuration(app: Starlette, port: int, headers: Iterable[tuple[str, str]]) -> uvicorn.Config:
+def configuration(service: Service, port: int) -> uvicorn.Config:
     """How uvicorn is to serve."""
     return uvicorn.Config(
-        app,
+        application(service),
         host="0.0.0.0",  # noqa: S104 - of the pod
         port=port,
         http=Protocol,
@@ -100,7 +100,7 @@ def configuration(app: Starlette, port: int, headers: Iterable[tuple[str, str]])
         access_log=False,
         log_config=None,
         server_header=False,
-        headers=list(headers),
+        headers=[(REVISION_HEADER, service.model.identity.revision)],
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )

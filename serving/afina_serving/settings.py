@@ -43,6 +43,7 @@ class Settings:
     folder: Path
     """Where it is downloaded to."""
     port: int
+    grpc_port: int
     limits: Limits
 
     @classmethod
@@ -63,6 +64,7 @@ class Settings:
                 source=env["AFINA_MODEL"],
                 folder=Path(env["AFINA_MODEL_DIR"]),
                 port=int(env.get("PORT", "8080")),
+                grpc_port=int(env.get("AFINA_GRPC_PORT", "8081")),
                 limits=Limits(
                     max_body_bytes=int(env.get("AFINA_MAX_BODY_BYTES", Limits.max_body_bytes)),
                     timeout_seconds=float(env.get("AFINA_TIMEOUT_SECONDS", Limits.timeout_seconds)),

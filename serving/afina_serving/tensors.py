@@ -1,7 +1,7 @@
 """The tensors of a request, and those of the answer."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,15 @@ class Tensor:
 
     name: str
     values: Array
+
+    @property
+    def datatype(self) -> str:
+        """As the protocol names it."""
+        return "BYTES" if self.values.dtype == object else "FP64"
+
+    def packed(self) -> bytes:
+        """The values as bytes."""
+        return packed_texts(self.values) if self.datatype == "BYTES" else self.values.astype("<f8").tobytes()
 
 
 def read_request(body: bytes, header_length: str | None) -> tuple[InferenceRequest, list[Tensor]]:
@@ -48,16 +57,42 @@ def read_request(body: bytes, header_length: str | None) -> tuple[InferenceReque
 
 def output_tensor(tensor: Tensor, *, binary: bool) -> tuple[dict[str, Any], bytes]:
     """A tensor of the answer as JSON, and its bytes where they are wanted outside of it."""
-    texts = tensor.values.dtype == object
-    found: dict[str, Any] = {
-        "name": tensor.name,
-        "datatype": "BYTES" if texts else "FP64",
-        "shape": list(tensor.values.shape),
-    }
+    found: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.values.shape)}
     if not binary:
         return {**found, "data": tensor.values.ravel().tolist()}, b""
-    content = packed_texts(tensor.values) if texts else tensor.values.astype("<f8").tobytes()
+    content = tensor.packed()
     return {**found, "parameters": {"binary_data_size": len(content)}}, content
+
+
+def shaped(where: str, name: str, shape: Sequence[int], values: Array) -> Tensor:
+    """A tensor of values that are in a row.
+
+    Raises:
+        RequestError: they are not as many as the shape wants.
+    """
+    if len(values) != math.prod(shape):
+        message = f"{where}: shape {list(shape)} wants {math.prod(shape)} values, and there are {len(values)}"
+        raise RequestError(400, message)
+    return Tensor(name, values.reshape(shape[:1] if len(shape) == 2 and shape[1] == 1 else shape))
+
+
+def unpacked(where: str, datatype: str, content: bytes) -> Array:
+    """The values of bytes.
+
+    Raises:
+        RequestError: they are no such values.
+    """
+    try:
+        if datatype == "BYTES":
+            return unpacked_texts(content)
+        return finite(np.frombuffer(content, BINARY_KINDS[datatype]).astype(float))
+    except ValueError as error:
+        raise RequestError(400, f"{where}: its {len(content)} bytes are no {datatype}: {error}") from error
+
+
+def finite(values: Array) -> Array:
+    """Numbers; what is infinite is missing, too."""
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
@@ -70,20 +105,13 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
 
 
 def _tensor(where: str, tensor: InputTensor, content: bytes) -> Tensor:
-    count = math.prod(tensor.shape)
     if tensor.parameters.binary_data_size is not None:
-        values = _from_bytes(where, tensor, content)
+        values = unpacked(where, tensor.datatype, content)
     elif tensor.data is None:
         raise RequestError(400, f"{where}: there is no data")
     else:
         values = _from_json(where, tensor)
-    if len(values) != count:
-        raise RequestError(400, f"{where}: shape {tensor.shape} wants {count} values, and there are {len(values)}")
-    return Tensor(tensor.name, values.reshape(_squeezed(tensor.shape)))
-
-
-def _squeezed(shape: list[int]) -> list[int]:
-    return shape[:1] if len(shape) == 2 and shape[1] == 1 else shape
+    return shaped(where, tensor.name, tensor.shape, values)
 
 
 def _from_json(where: str, tensor: InputTensor) -> Array:
@@ -96,7 +124,7 @@ def _from_json(where: str, tensor: InputTensor) -> Array:
     else:
         _require(where, tensor.datatype, flat, lambda value: type(value) in (int, float))
     try:
-        return _finite(np.array(flat, dtype=float))
+        return finite(np.array(flat, dtype=float))
     except OverflowError as error:
         raise RequestError(400, f"{where}: {error}") from error
 
@@ -112,16 +140,3 @@ def _require(where: str, datatype: str, values: list[Any], suits: Callable[[Any]
     for index, value in enumerate(values):
         if value is not None and not suits(value):
             raise RequestError(400, f"{where}: value {index} is {value!r}, which is no {datatype}")
-
-
-def _from_bytes(where: str, tensor: InputTensor, content: bytes) -> Array:
-    try:
-        if tensor.datatype == "BYTES":
-            return unpacked_texts(content)
-        return _finite(np.frombuffer(content, BINARY_KINDS[tensor.datatype]).astype(float))
-    except ValueError as error:
-        raise RequestError(400, f"{where}: its {len(content)} bytes are no {tensor.datatype}: {error}") from error
-
-
-def _finite(values: Array) -> Array:
-    return np.where(np.isfinite(values), values, np.nan)

@@ -35,6 +35,7 @@ class ModelServer:
     """A running server."""
 
     port: int
+    grpc_port: int
     process: subprocess.Popen[bytes] | None = None
 
     def connect(self) -> HTTPConnection:
@@ -80,17 +81,17 @@ def an_environment(folder: Path, digest: str, port: int = 0, **changes: str) -> 
         "AFINA_REVISION": "mldep-houses-1",
         "AFINA_TERMINATION_LOG": str(folder / "termination"),
         "PORT": str(port),
+        "AFINA_GRPC_PORT": "0",
     } | changes
 
 
 @contextmanager
 def a_server(folder: Path, digest: str, **changes: str) -> Iterator[ModelServer]:
     """A server in a process of its own, from when it is ready."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "afina_serving"], env=an_environment(folder, digest, port, **changes)
-    )
-    server = ModelServer(port, process)
+    port, grpc_port = free_port(), free_port()
+    env = an_environment(folder, digest, port, AFINA_GRPC_PORT=str(grpc_port), **changes)
+    process = subprocess.Popen([sys.executable, "-m", "afina_serving"], env=env)
+    server = ModelServer(port, grpc_port, process)
     try:
         wait_for(lambda: is_ready(server), START_SECONDS)
         yield server

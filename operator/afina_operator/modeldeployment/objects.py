@@ -27,6 +27,7 @@ LABEL = "afina.dev/modeldeployment"
 REVISION_LABEL = "afina.dev/revision"
 CONTAINER = "server"
 PORT = 8080
+GRPC_PORT = 8081
 DRAIN_SECONDS = 30
 """A pod that ends answers what it has begun for so long."""
 
@@ -63,7 +64,17 @@ def service(obj: Json, revision: Revision) -> Json:
     """The Service that a route sends the revision's share to."""
     spec = {
         "selector": _selector(obj, revision),
-        "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+        "ports": [
+            {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"},
+            # The protocol's name tells gateways that it is HTTP/2 without TLS.
+            {
+                "name": "grpc",
+                "port": GRPC_PORT,
+                "targetPort": "grpc",
+                "protocol": "TCP",
+                "appProtocol": "kubernetes.io/h2c",
+            },
+        ],
     }
     return _child(obj, SERVICES, revision.name, {"spec": spec}, revision)
 
@@ -163,6 +174,7 @@ def _container(revision: Revision, settings: Settings) -> Json:
     if revision.gpu:
         limits[GPU] = str(revision.gpu)
     environment = {
+        "AFINA_GRPC_PORT": str(GRPC_PORT),
         "AFINA_MODEL": revision.model.source,
         "AFINA_MODEL_DIGEST": revision.model.digest,
         "AFINA_MODEL_DIR": "/var/lib/afina",
@@ -180,7 +192,10 @@ def _container(revision: Revision, settings: Settings) -> Json:
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python3", "-m", "afina_serving"],
         "env": [{"name": name, "value": value} for name, value in environment.items()],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "ports": [
+            {"name": "http", "containerPort": PORT, "protocol": "TCP"},
+            {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
+        ],
         "resources": {"requests": {"cpu": revision.cpu, "memory": memory}, "limits": limits},
         "startupProbe": {
             "httpGet": {"path": "/v2/health/live", "port": "http"},

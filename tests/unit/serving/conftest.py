@@ -1,11 +1,14 @@
 """Model servers that the tests of this folder share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from afina_serving.settings import Limits
 from support.model_servers import ModelServer, a_server
 from support.models import a_classifier, a_regressor
+from support.slow_servers import Slow
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +23,9 @@ def regressor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]
     folder = tmp_path_factory.mktemp("regressor")
     with a_server(folder, a_regressor(folder)) as server:
         yield server
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Slow]:
+    with Slow(tmp_path, Limits(timeout_seconds=0.5, max_queue=2)) as found:
+        yield found

@@ -1,0 +1,39 @@
+"""The operator, the model server and the chart mean the same ports and variables."""
+
+from pathlib import Path
+
+import yaml
+
+from afina_operator.modeldeployment import objects
+from afina_operator.modeldeployment.revisions import Revision
+from afina_operator.registry import RegisteredVersion
+from afina_operator.settings import Images, Settings
+from afina_serving.settings import Settings as ServerSettings
+
+POLICIES = Path(__file__).parents[3] / "charts/afina/templates/networkpolicies.yaml"
+SETTINGS = Settings(
+    images=Images("reg/runtime:1", "reg/torch:1", "Always"), mlflow_tracking_uri="http://mlflow.afina:5000"
+)
+HOUSES = {
+    "apiVersion": "afina.dev/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "houses", "namespace": "lab", "uid": "u1"},
+}
+MODEL = RegisteredVersion("houses", "3", digest="sha256:1", source="s3://models/1")
+REVISION = Revision("mldep-houses-1", MODEL, "Uvicorn", "image", cpu="1", memory="1Gi", gpu=0)
+
+
+def test_the_ports_of_the_service_are_those_that_the_server_listens_at() -> None:
+    (container,) = objects.deployment(HOUSES, REVISION, 1, SETTINGS)["spec"]["template"]["spec"]["containers"]
+    server = ServerSettings.from_environment({one["name"]: one["value"] for one in container["env"]})
+    opened = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert opened == {"http": server.port, "grpc": server.grpc_port}
+    offered = objects.service(HOUSES, REVISION)["spec"]["ports"]
+    assert {port["targetPort"]: port["port"] for port in offered} == opened
+    assert [port.get("appProtocol") for port in offered] == [None, "kubernetes.io/h2c"]
+
+
+def test_the_network_policy_lets_them_in() -> None:
+    rules = POLICIES.read_text().split("# Who serves,")[1].partition("ingress:\n")[2].partition("  egress:")[0]
+    ports = {port["port"] for rule in yaml.safe_load(rules) for port in rule["ports"]}
+    assert ports == {objects.PORT, objects.GRPC_PORT}
