@@ -7,13 +7,15 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from afina_serving import answers, metadata
 from afina_serving.binary import HEADER_LENGTH
 from afina_serving.errors import CLIENT_LEFT, RequestError
 from afina_serving.metrics import CONTENT_TYPE
+from afina_serving.openapi import document
+from afina_serving.page import HEADERS, page
 from afina_serving.service import Service
 
 
@@ -34,6 +36,8 @@ def application(service: Service) -> Starlette:
         Route("/v2/health/ready", server.ready),
         Route("/v2", server.about_server),
         Route("/metrics", server.metrics_text),
+        Route("/openapi.json", server.openapi),
+        Route("/docs", server.docs),
     ]
     handlers: dict[Any, Any] = {RequestError: _refused, 404: _not_there, 405: _not_there}
     return Starlette(routes=found, exception_handlers=handlers)
@@ -42,6 +46,7 @@ def application(service: Service) -> Starlette:
 class _Endpoints:
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._document = document(service.model)
 
     async def live(self, _request: Request) -> Response:
         return JSONResponse({"live": True})
@@ -62,6 +67,12 @@ class _Endpoints:
 
     async def metrics_text(self, _request: Request) -> Response:
         return Response(self._service.metrics.text(), media_type=CONTENT_TYPE)
+
+    async def openapi(self, _request: Request) -> Response:
+        return JSONResponse(self._document)
+
+    async def docs(self, _request: Request) -> Response:
+        return HTMLResponse(page(self._document), headers=HEADERS)
 
     async def predict(self, request: Request) -> Response:
         return await self._answer(self._body(request), answers.predict)
