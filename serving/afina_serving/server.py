@@ -5,7 +5,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from afina_serving.app import application
 from afina_serving.grpc_server import GrpcServer
@@ -19,14 +19,18 @@ _DRAIN_SECONDS = 20
 """Then what was begun may take so long."""
 _HEADER_SECONDS = 10.0
 """The headers of a request must come within."""
+_MAX_HEADER_BYTES = 65_536
+"""Of a request whose headers have not come to their end."""
 _KEEP_ALIVE_SECONDS = 120
 """Longer than gateways keep idle connections (Traefik 90 s): whoever closes first may lose the other's request."""
 
 
-class Protocol(H11Protocol):
-    """Closes a connection whose headers do not come. Uvicorn itself waits for ever once a byte has come."""
+class Protocol(HttpToolsProtocol):
+    """Closes a connection whose headers do not come, or do not end. Uvicorn itself waits, and reads, for ever."""
 
     _headers_timer: asyncio.TimerHandle | None = None
+    _in_headers = False
+    _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -38,6 +42,17 @@ class Protocol(H11Protocol):
             self._stop_waiting()
         elif self._headers_timer is None:
             self._wait_for_headers()
+        self._header_bytes += len(data)
+        if self._in_headers and self._header_bytes > _MAX_HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response("The headers are too long.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_headers, self._header_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._in_headers = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
