@@ -98,25 +98,28 @@ e2e: up ## Tests on the whole cluster
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl bench-judge soak-rollouts
+.PHONY: bench-start bench-memory bench-automl bench-judge bench-serving soak-rollouts
 # The peers' packages conflict with ours.
-PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs/automl-peers
+PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs
 bench-start: ## From apply to the first trial's start, next to a plain Job
 	$(BIN)/python tests/bench/start_latency.py
 
 bench-memory: ## Memory of the operator at 0 and 500 TuningJobs, next to bare kopf
 	$(BIN)/python tests/bench/operator_memory.py
 
-bench-automl: .venv/stamp $(PEERS)/stamp ## AutoML next to FLAML, AutoGluon and LightGBM: 8 tables, 3 folds, 60 s each
-	$(BIN)/python tests/bench/automl.py $(PEERS) $(ARGS)
+bench-automl: .venv/stamp $(PEERS)/automl-peers/stamp ## AutoML next to FLAML, AutoGluon and LightGBM: 8 tables, 3 folds, 60 s each
+	$(BIN)/python tests/bench/automl.py $(PEERS)/automl-peers $(ARGS)
 
 bench-judge: .venv/stamp ## The canary judge next to fixed thresholds and counted checks, on simulated requests
 	$(BIN)/python tests/bench/judge.py
 
+bench-serving: .venv/stamp $(PEERS)/serving-peers/stamp ## The model server next to a bare uvicorn and MLServer
+	PYTHONPATH=tests $(BIN)/python tests/bench/serving.py $(PEERS)/serving-peers $(ARGS)
+
 soak-rollouts: .venv/stamp ## Rollouts of good and bad models at 200 requests a second, on the cluster at hand
 	PYTHONPATH=dev:tests $(BIN)/python tests/bench/rollouts.py $(ARGS)
 
-$(PEERS)/stamp: tests/bench/automl-peers.txt
-	$(BIN)/uv venv -q --clear --python $(BIN)/python $(PEERS)
-	$(BIN)/uv pip install -q --python $(PEERS)/bin/python --no-deps --require-hashes -r $<
+$(PEERS)/%/stamp: tests/bench/%.txt
+	$(BIN)/uv venv -q --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install -q --python $(@D)/bin/python --no-deps --require-hashes -r $<
 	touch $@

@@ -63,12 +63,13 @@ def exported(
     name: str,
     classes: Sequence[str],
     uncertainty: Uncertainty,
+    rounds: int = 20,
 ) -> str:
     """Fit a family to a table and export it, as the artifacts of a registered version have it; its digest."""
     family, metric = FAMILIES[name], "LogLoss" if classes else "RMSE"
     fitted, plain = pipeline.fit(from_table(frame, types), types, target, len(classes), seed=0)
     rows = Rows(fitted.view(plain, family.format.view), target)
-    model = family.fit(Order(rows, len(classes), metric, family.default, seed=0, threads=1, rounds=20))
+    model = family.fit(Order(rows, len(classes), metric, family.default, seed=0, threads=1, rounds=rounds))
     member = folder / "fitted" / "only"
     member.mkdir(parents=True)
     fitted.save(member / "features.json")

@@ -1,0 +1,275 @@
+"""The model server next to a bare uvicorn and to MLServer: latency, throughput, start and memory.
+
+Run by hand: `make bench-serving`. Every server is one process on this machine, with no worker beside it. One client
+with a connection that it keeps asks them in turn, a few requests each, so that what else the machine does meets all
+alike; then many clients ask each at once. MLServer has the very file of our XGBoost model.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import uvloop
+
+from afina_jobs.automl.export import Uncertainty
+from afina_models.digest import FILES
+from support.model_servers import an_environment
+from support.models import a_regressor, exported
+from support.servers import free_port
+
+FEATURES = [f"x{number}" for number in range(30)]
+TREES = 100
+TURN, WARM_UP = 10, 300
+"""Requests that a server gets in a turn, and those before its figures count."""
+CLIENTS, ROUNDS, ROUND_SECONDS = 32, 3, 2.0
+_START_SECONDS = 120
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked."""
+
+    name: str
+    path: str
+    body: bytes
+
+    def encoded(self) -> bytes:
+        head = f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(self.body)}\r\n\r\n".encode() + self.body
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How a server is started, and what it is asked."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+    requests: Sequence[Request]
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass(frozen=True)
+class Started:
+    """A server that answers."""
+
+    seconds: float
+    """Until its first answer."""
+    pid: int
+
+    def resident_mib(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    def processor_seconds(self) -> float:
+        """Of the whole process until now."""
+        user, system = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+Asked = tuple[Peer, Started, Request]
+
+
+class Client:
+    """A connection that is kept."""
+
+    def __init__(self, port: int, request: Request) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._request = request.encoded()
+
+    def ask(self) -> float:
+        """Seconds until the whole answer is there."""
+        answer = b""
+        began = time.perf_counter()
+        self._socket.sendall(self._request)
+        while not is_whole(answer):
+            part = self._socket.recv(65_536)
+            if not part:
+                raise ConnectionError("the server has closed the connection")
+            answer += part
+        return time.perf_counter() - began
+
+
+class Caller(asyncio.Protocol):
+    """A client that asks again as soon as it is answered, and counts."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request.encoded()
+        self._answer = b""
+        self.answered = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        if is_whole(self._answer):
+            self._answer = b""
+            self.answered += 1
+            self.transport.write(self._request)
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether an answer has come to its end. Only answers of 200 count."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if not end:
+        return False
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise ValueError(answer.decode())
+    length = _LENGTH.search(head)
+    return length is not None and len(body) >= int(length[1])
+
+
+async def throughput(asked: Asked) -> tuple[float, float]:
+    """Answers a second to many clients, and processor time of each in milliseconds."""
+    peer, started, request = asked
+    loop = asyncio.get_running_loop()
+    connections = [loop.create_connection(lambda: Caller(request), "127.0.0.1", peer.port) for _ in range(CLIENTS)]
+    callers = [caller for _, caller in await asyncio.gather(*connections)]
+    began, busy, before = time.perf_counter(), started.processor_seconds(), sum(caller.answered for caller in callers)
+    await asyncio.sleep(ROUND_SECONDS)
+    answered = sum(caller.answered for caller in callers) - before
+    seconds, busy = time.perf_counter() - began, started.processor_seconds() - busy
+    for caller in callers:
+        caller.transport.close()
+    return answered / seconds, 1000 * busy / answered
+
+
+@contextmanager
+def running(peer: Peer, log: Path) -> Iterator[Started]:
+    """A server, from its first answer."""
+    began = time.perf_counter()
+    with log.open("wb") as output:
+        process = subprocess.Popen(peer.command, env=peer.env, stdout=output, stderr=output)
+    try:
+        while True:
+            if process.poll() is not None or time.perf_counter() - began > _START_SECONDS:
+                raise RuntimeError(f"{peer.name} does not answer: {log.read_text()[-2000:]}")
+            try:
+                Client(peer.port, peer.requests[0]).ask()
+            except (OSError, ValueError):
+                time.sleep(0.02)
+            else:
+                break
+        yield Started(time.perf_counter() - began, process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def tensors(values: Sequence[float]) -> Request:
+    """One row, as the Open Inference Protocol has it."""
+    tensor = {"name": "rows", "shape": [1, len(values)], "datatype": "FP64", "data": list(values)}
+    return Request("infer", "/v2/models/houses/infer", json.dumps({"inputs": [tensor]}).encode())
+
+
+def rows(values: Mapping[str, float]) -> Request:
+    """The same as JSON."""
+    return Request("predict", "/predict", json.dumps({"rows": [values]}).encode())
+
+
+def an_xgboost_model(folder: Path) -> str:
+    """Export a classifier of 30 numbers; its digest."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(2000, len(FEATURES)))
+    target = (values @ random.normal(size=len(FEATURES)) > 0).astype(int)
+    types = dict.fromkeys(FEATURES, "Numeric")
+    frame = pd.DataFrame(values, columns=FEATURES)
+    return exported(folder, frame, target, types, "XGBoost", ("no", "yes"), Uncertainty(doubt=0.9), rounds=TREES)
+
+
+def peers(folder: Path, mlserver: Path) -> list[Peer]:
+    """All servers."""
+    row = np.random.default_rng(1).normal(size=len(FEATURES)).round(6).tolist()
+    in_json, in_tensors = rows(dict(zip(FEATURES, row, strict=True))), tensors(row)
+    found = [_bare("bare uvicorn", "uvloop", "httptools", in_json), _bare("bare, in Python", "asyncio", "h11", in_json)]
+    ours = [sys.executable, "-m", "afina_serving"]
+    for name, make, asked in (
+        ("ours, linear of 3", a_regressor, [rows({"a": 1.5, "b": 0.5, "c": -1.5})]),
+        ("ours, XGBoost", an_xgboost_model, [in_json, in_tensors]),
+    ):
+        place, port = folder / name, free_port()
+        place.mkdir()
+        found.append(Peer(name, ours, port, asked, an_environment(place, make(place), port)))
+    (trees,) = (folder / "ours, XGBoost" / "model" / FILES).glob("**/*.ubj")
+    found.append(_mlserver(folder / "mlserver", mlserver, trees, in_tensors))
+    return found
+
+
+def _bare(name: str, loop: str, http: str, request: Request) -> Peer:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "echo_app:app", f"--app-dir={Path(__file__).parent}", f"--port={port}"]
+    quiet = ["--no-access-log", "--log-level=warning"]
+    return Peer(name, [*command, f"--loop={loop}", f"--http={http}", *quiet], port, [request])
+
+
+def _mlserver(folder: Path, environment: Path, trees: Path, request: Request) -> Peer:
+    folder.mkdir()
+    shutil.copy(trees, folder / "model.ubj")
+    port, grpc, metrics = free_port(), free_port(), free_port()
+    ports = {"http_port": port, "grpc_port": grpc, "metrics_port": metrics}
+    (folder / "settings.json").write_text(json.dumps(ports | {"parallel_workers": 0, "debug": False}))
+    model = {"name": "houses", "implementation": "mlserver_xgboost.XGBoostModel"}
+    (folder / "model-settings.json").write_text(json.dumps(model | {"parameters": {"uri": "./model.ubj"}}))
+    return Peer("MLServer, XGBoost", [str(environment / "bin/mlserver"), "start", str(folder)], port, [request])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mlserver", type=Path, help="virtual environment with MLServer")
+    parser.add_argument("--requests", type=int, default=2000, help="of each (default: 2000)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        servers = [
+            (peer, stack.enter_context(running(peer, folder / f"{number}.log")))
+            for number, peer in enumerate(peers(folder, arguments.mlserver))
+        ]
+        asked = [(peer, started, request) for peer, started in servers for request in peer.requests]
+        _latencies(asked, arguments.requests)
+        _throughputs(asked)
+        print("\n| | first answer after | resident MiB |\n| --- | --- | --- |")
+        for peer, started in servers:
+            print(f"| {peer.name} | {started.seconds:.1f} s | {started.resident_mib():.0f} |")
+
+
+def _latencies(asked: Sequence[Asked], requests: int) -> None:
+    clients = [Client(peer.port, request) for peer, _, request in asked]
+    found: list[list[float]] = [[] for _ in clients]
+    for _ in range((WARM_UP + requests) // TURN):
+        for client, seconds in zip(clients, found, strict=True):
+            seconds += [client.ask() for _ in range(TURN)]
+    print(f"One client, {requests} requests each\n\n| | p50 ms | p95 ms | p99 ms | p50 to the first |")
+    print("| --- " * 5 + "|")
+    quantiles = [np.quantile(seconds[WARM_UP:], (0.5, 0.95, 0.99)) * 1000 for seconds in found]
+    for (peer, _, request), (p50, p95, p99) in zip(asked, quantiles, strict=True):
+        ratio = p50 / quantiles[0][0]
+        print(f"| {peer.name}, {request.name} | {p50:.2f} | {p95:.2f} | {p99:.2f} | {ratio:.2f} |")
+
+
+def _throughputs(asked: Sequence[Asked]) -> None:
+    rounds = [[uvloop.run(throughput(one)) for one in asked] for _ in range(ROUNDS)]
+    print(f"\n{CLIENTS} clients at once\n\n| | answers a second | processor ms each |\n| --- | --- | --- |")
+    for (peer, _, request), (rate, busy) in zip(asked, np.median(rounds, axis=0), strict=True):
+        print(f"| {peer.name}, {request.name} | {rate:.0f} | {busy:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
