@@ -32,6 +32,12 @@ class Predictions:
     half_width: float | None = None
     """Numbers: the truth is within this distance."""
 
+    def of(self, rows: slice) -> "Predictions":
+        """Those of some of the rows."""
+        labels = None if self.labels is None else self.labels[rows]
+        sets = None if self.sets is None else self.sets[rows]
+        return Predictions(self.values[rows], labels, sets, self.half_width)
+
 
 class Predictor:
     """An exported model, read back."""

@@ -1,9 +1,9 @@
-"""What is answered to a request for predictions, in both protocols. Pure: from bytes to bytes."""
+"""What a request for predictions asks the model, and how its answer is written. Pure: from bytes to bytes."""
 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic_core import to_json
 
 from afina_models.arrays import Array
+from afina_models.columns import Columns
 from afina_models.predictor import Predictions
 from afina_serving import inputs, metadata, tensors
 from afina_serving.binary import HEADER_LENGTH
@@ -36,59 +37,77 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": _JSON})
 
 
-Answering = Callable[[ServedModel, bytes], Answer]
-"""From the body of a request to the answer."""
+@dataclass(frozen=True)
+class Question:
+    """A request that has been read."""
+
+    columns: Columns
+    """What the model is asked."""
+    answer: Callable[[Predictions], Answer]
+    """Writes what it says."""
 
 
-def predict(model: ServedModel, body: bytes) -> Answer:
-    """Answer rows of JSON: `/predict`.
+Reading = Callable[[ServedModel, bytes], Question]
+"""From the body of a request; raises RequestError where that is wrong."""
+
+
+def predict(model: ServedModel, body: bytes) -> Question:
+    """Rows of JSON: `/predict`.
 
     Raises:
-        RequestError: the request is wrong, or the model's answer is.
+        RequestError: the request is wrong.
     """
     began = time.perf_counter()
     columns, warnings = read_rows(body, model.types)
-    found = model.predict(columns)
-    answer = {
-        "predictions": _of_classes(found, model.classes) if model.classes else _of_numbers(found),
-        "model_version": model.identity.version,
-        "revision": model.identity.revision,
-        "processing_time": time.perf_counter() - began,
-        "warnings": warnings,
-    }
-    return Answer(to_json(answer), *counted(found))
+
+    def answer(found: Predictions) -> Answer:
+        told = {
+            "predictions": _of_classes(found, model.classes) if model.classes else _of_numbers(found),
+            "model_version": model.identity.version,
+            "revision": model.identity.revision,
+            "processing_time": time.perf_counter() - began,
+            "warnings": warnings,
+        }
+        return Answer(to_json(told), *counted(found))
+
+    return Question(columns, answer)
 
 
-def infer(model: ServedModel, body: bytes, header_length: str | None = None) -> Answer:
-    """Answer tensors of the Open Inference Protocol, as JSON with or without bytes after it.
+def infer(model: ServedModel, body: bytes, header_length: str | None = None) -> Question:
+    """Tensors of the Open Inference Protocol, as JSON with or without bytes after it.
 
     Raises:
-        RequestError: the request is wrong, or the model's answer is.
+        RequestError: the request is wrong.
     """
     request, given = tensors.read_request(body, header_length)
     asked = None if request.outputs is None else {output.name: output for output in request.outputs}
-    outputs, found = inferred(model, given, asked)
-    text, data = _written(model, request, outputs, asked or {})
-    if not data:
-        return Answer(text, *counted(found))
-    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
-    return Answer(text + data, *counted(found), headers)
+    require_outputs(model, asked or ())
+
+    def answer(found: Predictions) -> Answer:
+        text, data = _written(model, request, outputs(found, asked), asked or {})
+        if not data:
+            return Answer(text, *counted(found))
+        headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
+        return Answer(text + data, *counted(found), headers)
+
+    return Question(inputs.columns(given, model.types), answer)
 
 
-def inferred(
-    model: ServedModel, given: Sequence[Tensor], wanted: Collection[str] | None
-) -> tuple[list[Tensor], Predictions]:
-    """The outputs that are wanted, by their names, or all.
+def require_outputs(model: ServedModel, names: Iterable[str]) -> None:
+    """See to it that the model has outputs of these names.
 
     Raises:
-        RequestError: the request is wrong, or the model's answer is.
+        RequestError: it has not.
     """
     known = {tensor["name"] for tensor in metadata.outputs(model)}
-    for name in wanted or ():
+    for name in names:
         if name not in known:
             raise RequestError(400, f"outputs: there is no {name!r}; there are {', '.join(sorted(known))}")
-    found = model.predict(inputs.columns(given, model.types))
-    return [tensor for tensor in _outputs(found) if wanted is None or tensor.name in wanted], found
+
+
+def outputs(found: Predictions, wanted: Collection[str] | None) -> list[Tensor]:
+    """What the model says as tensors: those that are wanted, or all."""
+    return [tensor for tensor in _outputs(found) if wanted is None or tensor.name in wanted]
 
 
 def counted(found: Predictions) -> tuple[Mapping[str, int], Sequence[float]]:
@@ -135,12 +154,12 @@ def _of_numbers(found: Predictions) -> list[dict[str, Any]]:
 def _written(
     model: ServedModel,
     request: InferenceRequest,
-    outputs: Sequence[Tensor],
+    found: Sequence[Tensor],
     asked: Mapping[str, RequestedOutput],
 ) -> tuple[bytes, bytes]:
     """The JSON, and the bytes that come after it."""
     told, contents = [], []
-    for tensor in outputs:
+    for tensor in found:
         wanted = asked[tensor.name].parameters.binary_data if tensor.name in asked else None
         binary = request.parameters.binary_data_output if wanted is None else wanted
         about, content = tensors.output_tensor(tensor, binary=binary)

@@ -81,8 +81,8 @@ class _Endpoints:
         length = request.headers.get(HEADER_LENGTH)
         return await self._answer(self._named_body(request), partial(answers.infer, header_length=length))
 
-    async def _answer(self, coming: Awaitable[bytes], answering: answers.Answering) -> Response:
-        answer = await self._service.answer(coming, answering)
+    async def _answer(self, coming: Awaitable[bytes], reading: answers.Reading) -> Response:
+        answer = await self._service.answer(coming, reading)
         return Response(answer.content, headers=answer.headers)
 
     def _readiness(self, about: dict[str, Any]) -> Response:

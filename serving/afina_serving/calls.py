@@ -1,5 +1,6 @@
 """Tensors of the Open Inference Protocol as protobuf. Pure: from bytes to bytes."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -7,8 +8,9 @@ from google.protobuf.message import DecodeError
 from tritonclient.grpc import service_pb2 as messages
 
 from afina_models.arrays import Array
-from afina_serving import metadata, tensors
-from afina_serving.answers import Answer, counted, inferred
+from afina_models.predictor import Predictions
+from afina_serving import inputs, metadata, tensors
+from afina_serving.answers import Answer, Question, counted, outputs, require_outputs
 from afina_serving.errors import RequestError
 from afina_serving.model import ServedModel
 from afina_serving.protocol import Datatype
@@ -22,28 +24,38 @@ _CONTENTS = {
 """Where the values of a datatype are. Those of FP16 come as bytes only."""
 
 
-def infer(model: ServedModel, body: bytes) -> Answer:
-    """Answer a ModelInferRequest: in bytes if the tensors came as bytes, else in values.
+def infer(model: ServedModel, body: bytes) -> Question:
+    """A ModelInferRequest, which is answered in bytes if its tensors came as bytes, else in values.
 
     Raises:
-        RequestError: the request is wrong, or the model's answer is.
+        RequestError: the request is wrong.
     """
     try:
         request = messages.ModelInferRequest.FromString(body)
     except DecodeError as error:
         raise RequestError(400, f"the message is no ModelInferRequest: {error}") from error
-    identity = model.identity
-    metadata.require_model(identity, request.model_name, request.model_version)
+    metadata.require_model(model.identity, request.model_name, request.model_version)
     given = _tensors(request)
-    outputs, found = inferred(model, given, [output.name for output in request.outputs] or None)
-    answer = messages.ModelInferResponse(model_name=identity.name, model_version=identity.version, id=request.id)
-    for tensor in outputs:
-        about = answer.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.values.shape)
+    wanted = [output.name for output in request.outputs]
+    require_outputs(model, wanted)
+
+    def answer(found: Predictions) -> Answer:
+        return Answer(_written(model, request, outputs(found, wanted or None)), *counted(found))
+
+    return Question(inputs.columns(given, model.types), answer)
+
+
+def _written(model: ServedModel, request: Any, found: Sequence[Tensor]) -> bytes:
+    about = {"model_name": model.identity.name, "model_version": model.identity.version, "id": request.id}
+    answer = messages.ModelInferResponse(**about)
+    for tensor in found:
+        output = answer.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.values.shape)
         if request.raw_input_contents:
             answer.raw_output_contents.append(tensor.packed())
         else:
-            _fill(about.contents, tensor)
-    return Answer(answer.SerializeToString(), *counted(found))
+            _fill(output.contents, tensor)
+    content: bytes = answer.SerializeToString()
+    return content
 
 
 def _tensors(request: Any) -> list[Tensor]:

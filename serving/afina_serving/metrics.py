@@ -11,6 +11,7 @@ from afina_serving.settings import Identity
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 _SHARES = [step / 20 for step in range(1, 21)]
+_SIZES = [2**step for step in range(8)]
 
 
 class Metrics:
@@ -23,6 +24,9 @@ class Metrics:
         self._seconds = Histogram(
             "afina_model_request_seconds", "From the body to the answer.", buckets=LATENCY_BOUNDS, registry=known
         )
+        self._batches = Histogram(
+            "afina_model_batch_requests", "Requests that are predicted together.", buckets=_SIZES, registry=known
+        )
         self._rows = Counter("afina_model_rows", "Rows predicted.", registry=known)
         self._predictions = Counter("afina_model_predictions", "Rows by class or range.", ["bin"], registry=known)
         self._uncertainty = Histogram(
@@ -31,6 +35,10 @@ class Metrics:
         about = Gauge("afina_model_info", "The model.", ["model", "version", "digest", "revision"], registry=known)
         about.labels(identity.name, identity.version, identity.digest, identity.revision).set(1)
         ProcessCollector(registry=known)
+
+    def began(self, requests: int) -> None:
+        """So many requests go to the model together."""
+        self._batches.observe(requests)
 
     def answered(self, status: int, seconds: float | None) -> None:
         """A request was answered, or refused: before its body had come, if there are no seconds."""

@@ -3,16 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from afina_serving.answers import Answer, Answering
+from afina_serving.answers import Answer, Reading
+from afina_serving.batch import answered
 from afina_serving.errors import CLIENT_LEFT, RequestError
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.metrics import Metrics
 from afina_serving.model import ServedModel
 from afina_serving.settings import Limits
-from afina_serving.work import Work
+from afina_serving.work import Task, Work
+
+_RETRY_SECONDS = 1
 
 log = logging.getLogger(__name__)
 
@@ -25,14 +29,16 @@ class Service:
         self.limits = limits
         self.lifecycle = lifecycle
         self.metrics = Metrics(model.identity)
-        self._work = Work(limits.max_queue, limits.timeout_seconds)
+        self._quick = Work(self._answered_here)
+        self._long = Work(self._answered_in_thread)
+        self._thread = ThreadPoolExecutor(1, "predict")
 
-    async def answer(self, coming: Awaitable[bytes], answering: Answering) -> Answer:
+    async def answer(self, coming: Awaitable[bytes], reading: Reading) -> Answer:
         """The answer to a request, which is counted, as is its refusal.
 
         Args:
             coming: the body of the request. How fast the client sends it is no latency of the model.
-            answering: how it is answered.
+            reading: how it is read.
 
         Raises:
             RequestError: the request is wrong, or comes too late, or the model fails.
@@ -41,8 +47,11 @@ class Service:
         try:
             body = await coming
             began = time.perf_counter()
-            task = partial(answering, self.model, body)
-            answer = task() if self.model.is_quick(body) else await self._work.do(task)
+            task = partial(reading, self.model, body)
+            if self.model.is_quick(body):
+                answer = await self._quick.do(task, len(body))
+            else:
+                answer = await self._in_turn(task, len(body))
         except RequestError as error:
             status = error.status
             raise
@@ -58,3 +67,21 @@ class Service:
             return answer
         finally:
             self.metrics.answered(status, None if began is None else time.perf_counter() - began)
+
+    async def _in_turn(self, task: Task, size: int) -> Answer:
+        if self._long.held >= self.limits.max_queue:
+            message = f"{self._long.held} predictions are waiting: come back later"
+            raise RequestError(429, message, {"Retry-After": str(_RETRY_SECONDS)})
+        try:
+            return await asyncio.wait_for(self._long.do(task, size), self.limits.timeout_seconds)
+        except TimeoutError as error:
+            message = f"the prediction took more than {self.limits.timeout_seconds:g} s: send fewer rows"
+            raise RequestError(504, message) from error
+
+    async def _answered_here(self, tasks: Sequence[Task]) -> list[Answer | Exception]:
+        self.metrics.began(len(tasks))
+        return answered(self.model, tasks)
+
+    async def _answered_in_thread(self, tasks: Sequence[Task]) -> list[Answer | Exception]:
+        self.metrics.began(len(tasks))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, answered, self.model, tasks)

@@ -1,47 +1,73 @@
-"""Predictions that take their time: one after the other in a thread, and no more of them than the queue holds."""
+"""The queue to the model: what waits is answered together, when what came before is answered."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
-from afina_serving.errors import RequestError
+from afina_serving.answers import Answer, Question
 
-T = TypeVar("T")
-_RETRY_SECONDS = 1
+_MAX_BATCH_BYTES = 65_536
+"""Of the bodies of requests that are answered together; one alone may be longer."""
+
+Task = Callable[[], Question]
+Answering = Callable[[Sequence[Task]], Awaitable[Sequence[Answer | Exception]]]
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    task: Task
+    size: int
+    answer: asyncio.Future[Answer]
 
 
 class Work:
-    """The thread and its queue."""
+    """Requests that wait, and those that are being answered."""
 
-    def __init__(self, max_queue: int, timeout_seconds: float) -> None:
-        self._max_queue = max_queue
-        self._timeout_seconds = timeout_seconds
-        self._thread = ThreadPoolExecutor(1, "predict")
-        self._waiting = 0
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._waiting: deque[_Waiting] = deque()
+        self._begun = 0
 
-    async def do(self, task: Callable[[], T]) -> T:
-        """What the task gives.
+    @property
+    def held(self) -> int:
+        """How many requests there are, also of those that nobody waits for any more."""
+        return len(self._waiting) + self._begun
+
+    async def do(self, task: Task, size: int) -> Answer:
+        """What is answered.
+
+        Args:
+            task: reads the request.
+            size: of its body, in bytes.
 
         Raises:
-            RequestError: the queue is full, or it takes too long.
+            Exception: what went wrong with it.
         """
-        if self._waiting >= self._max_queue:
-            message = f"{self._waiting} predictions are waiting: come back later"
-            raise RequestError(429, message, {"Retry-After": str(_RETRY_SECONDS)})
-        loop = asyncio.get_running_loop()
-        self._waiting += 1
-        future = self._thread.submit(task)
-        # Also of one that nobody waits for any more: it keeps the thread busy until it ends.
-        future.add_done_callback(lambda done: self._left(loop, done))
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout_seconds)
-        except TimeoutError as error:
-            message = f"the prediction took more than {self._timeout_seconds:g} s: send fewer rows"
-            raise RequestError(504, message) from error
+        one = _Waiting(task, size, asyncio.get_running_loop().create_future())
+        self._waiting.append(one)
+        if self.held == 1:
+            self._worker = asyncio.create_task(self._work())
+        return await one.answer
 
-    def _left(self, loop: asyncio.AbstractEventLoop, _done: Future[T]) -> None:
-        def leave() -> None:
-            self._waiting -= 1
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = self._next()
+            self._begun = len(batch)
+            results = await self._answering([one.task for one in batch])
+            self._begun = 0
+            for one, result in zip(batch, results, strict=True):
+                if one.answer.done():  # nobody waits for it any more
+                    continue
+                if isinstance(result, Exception):
+                    one.answer.set_exception(result)
+                else:
+                    one.answer.set_result(result)
 
-        loop.call_soon_threadsafe(leave)
+    def _next(self) -> list[_Waiting]:
+        found = [self._waiting.popleft()]
+        size = found[0].size
+        while self._waiting and size + self._waiting[0].size <= _MAX_BATCH_BYTES:
+            found.append(self._waiting.popleft())
+            size += found[-1].size
+        return found

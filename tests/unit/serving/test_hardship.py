@@ -1,10 +1,8 @@
 """What clients do to a server, and what it does when it is told to end."""
 
-import asyncio
 import json
 import signal
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,8 +11,6 @@ import pytest
 
 from afina_models.columns import Columns
 from afina_serving import server as serving
-from afina_serving.errors import RequestError
-from afina_serving.work import Work
 from support.model_servers import ModelServer, a_server, ask
 from support.models import a_regressor
 from support.searches import wait_for
@@ -135,30 +131,6 @@ def test_an_error_of_the_model_is_told_to_the_log_alone(slow: Slow, monkeypatch:
     assert found.status == 500
     assert "secret" not in found.content.decode()
     assert slow.server.get("/v2/health/live").status == 200
-
-
-async def test_the_queue_is_left_by_what_was_given_up() -> None:
-    work = Work(max_queue=1, timeout_seconds=0.05)
-    let = threading.Event()
-    with pytest.raises(RequestError) as late:
-        await work.do(let.wait)
-    assert late.value.status == 504
-    with pytest.raises(RequestError) as refused:
-        await work.do(let.wait)
-    assert refused.value.status == 429
-    let.set()
-    for _ in range(3_000):
-        if await _do(work) == 7:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it is never left")
-
-
-async def _do(work: Work) -> int | None:
-    try:
-        return await work.do(lambda: 7)
-    except RequestError:
-        return None
 
 
 def test_told_to_end_it_answers_what_comes_and_what_was_begun(tmp_path: Path) -> None:

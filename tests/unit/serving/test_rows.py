@@ -88,13 +88,14 @@ def test_what_is_counted(regressor: ModelServer) -> None:
             *codes,
             regressor.metric("afina_model_rows_total"),
             regressor.metric("afina_model_request_seconds_count"),
+            regressor.metric("afina_model_batch_requests_sum"),
         ]
 
     before = counts()
     regressor.post("/predict", {"rows": [{"a": 1, "b": 1, "c": 1}] * 3})
     regressor.post("/predict", {"rows": [{"x": 1}]})
     regressor.get("/v2/health/ready")
-    assert [now - then for now, then in zip(counts(), before, strict=True)] == [1, 1, 3, 2]
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [1, 1, 3, 2, 2]
     text = regressor.get("/metrics").content.decode()
     assert 'afina_model_info{digest="sha256:' in text
     assert 'revision="mldep-houses-1"' in text
