@@ -228,7 +228,9 @@ def _mlserver(folder: Path, environment: Path, trees: Path, request: Request) ->
     (folder / "settings.json").write_text(json.dumps(ports | {"parallel_workers": 0, "debug": False}))
     model = {"name": "houses", "implementation": "mlserver_xgboost.XGBoostModel"}
     (folder / "model-settings.json").write_text(json.dumps(model | {"parameters": {"uri": "./model.ubj"}}))
-    return Peer("MLServer, XGBoost", [str(environment / "bin/mlserver"), "start", str(folder)], port, [request])
+    command = [str(environment / "bin/mlserver"), "start", str(folder)]
+    # As ours has it: two threads of XGBoost on a busy machine wait for each other.
+    return Peer("MLServer, XGBoost", command, port, [request], {**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def main() -> None:
