@@ -47,6 +47,11 @@ class Slow:
         self.end()
         self._thread.join()
 
+    @property
+    def held(self) -> int:
+        """Requests that wait for the model, or that it is at."""
+        return self.service._long.held
+
     def end(self) -> None:
         """Take no new requests, and finish those that were begun."""
         self._uvicorn.should_exit = True

@@ -96,8 +96,7 @@ def test_a_full_queue_says_come_back_later(slow: Slow, monkeypatch: pytest.Monke
     slow.slow_down(monkeypatch)
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(slow.server.post, "/predict", BODY) for _ in range(2)]
-        assert slow.begun.acquire(timeout=30)
-        wait_for(lambda: slow.server.post("/predict", BODY).status == 429)
+        wait_for(lambda: slow.held == 2)
         refused = slow.server.post("/predict", BODY)
         assert (refused.status, refused.headers["retry-after"]) == (429, "1")
         assert slow.server.get("/v2/health/live").status == 200
