@@ -46,8 +46,9 @@ MODEL = "breast-cancer"
 def told(cluster: Cluster) -> Iterator[str]:
     """What it says. Afterwards nothing of it is left, nor is Afina."""
     cluster.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found", "--wait")
-    done = subprocess.run([sys.executable, CHECKOUT / "dev" / "demo.py"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    demo = [sys.executable, CHECKOUT / "dev" / "demo.py"]
+    done = subprocess.run(demo, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
     yield done.stdout
     for kind in ("modeldeployments", "automljobs", "datasets", "tuningjobs"):
         cluster.kubectl("delete", kind, "--all", "--cascade=foreground", namespace=NAMESPACE)
