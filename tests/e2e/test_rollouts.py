@@ -82,7 +82,7 @@ def served(afina: Cluster, new_namespace: Callable[[str], str]) -> Iterator[Serv
         models = Models(MlflowClient(mlflow.uri), namespace)
         models.register(GOOD)
         uri = f"models:/{namespace}@{ALIAS}"
-        rollout = {"steps": STEPS, "judge": JUDGE, "progressDeadlineSeconds": 20}
+        rollout = {"steps": STEPS, "judge": JUDGE, "progressDeadlineSeconds": 120}
         afina.apply(GATEWAY, deployment(name, f"/{namespace}", uri, **rollout), namespace=namespace)
         found = Served(afina, namespace, name, models)
         found.wait_stable("1")
@@ -150,9 +150,9 @@ def test_a_canary_with_another_digest_gets_no_request(served: Served) -> None:
 
 def test_a_canary_that_never_gets_ready_is_given_up(served: Served) -> None:
     before = served.now()["status"]["stable"]
-    served.patch({"image": "registry.invalid/none:1"})
+    served.patch({"image": "registry.invalid/none:1", "rollout": {"progressDeadlineSeconds": 20}})
     found = served.wait_rolled_back("ProgressDeadlineExceeded")
-    served.patch({"image": None})
+    served.patch({"image": None, "rollout": {"progressDeadlineSeconds": 120}})
     served.wait(lambda now: condition(now, "RolledBack").get("status") == "False", "the image is back")
     assert "Pull" in found["status"]["rejected"]["message"]
     assert found["status"]["stable"] == before
