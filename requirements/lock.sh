@@ -12,9 +12,10 @@ part() {
     lock "$output" pyproject.toml -c requirements/all.txt "$@"
 }
 lock all.txt pyproject.toml --all-extras
-part dev.txt --extra operator --extra jobs --extra serving --extra torch --extra dev
+part dev.txt --extra operator --extra jobs --extra serving --extra torch --extra torchserve --extra dev
 part operator.txt --extra operator
 part runtime.txt --extra jobs --extra serving
 part torch.txt --extra jobs --extra serving --extra torch
+part torchserve.txt --extra jobs --extra serving --extra torchserve
 part mlflow.txt --extra jobs --extra serving --extra mlflow
 echo uv | lock uv.txt - -c requirements/all.txt

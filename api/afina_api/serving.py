@@ -1,8 +1,12 @@
 """What the model server and the operator agree on."""
 
 import math
+from typing import Literal
 
 from afina_api.reasons import Documented
+
+RuntimeName = Literal["Uvicorn", "RayServe", "TorchServe"]
+"""What predicts in a pod."""
 
 LATENCY_RATIO = 1.1
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.0005, 60.0
@@ -23,3 +27,4 @@ class ServerReason(Documented):
     MODEL_UNAVAILABLE = "ModelUnavailable", "The model's files cannot be downloaded."
     DIGEST_MISMATCH = "DigestMismatch", "The model's files are not those that were registered."
     MODEL_UNREADABLE = "ModelUnreadable", "The model cannot be read, or does not predict."
+    RUNTIME_ENDED = "RuntimeEnded", "Ray or TorchServe did not start, or has ended. The pod's server is started again."

@@ -5,13 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
-from afina_api.termination import termination_message
+from afina_serving.ending import told
 from afina_serving.errors import StartError
 from afina_serving.settings import Settings
 
-EXIT_FAILED = 10
 EXIT_STOPPED = 143
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -28,10 +26,7 @@ def main() -> int:
     try:
         run(os.environ)
     except StartError as error:
-        log.error("%s: %s", error.reason, error)
-        place = Path(os.environ.get("AFINA_TERMINATION_LOG", "/dev/termination-log"))
-        place.write_text(termination_message(error.reason, str(error)))
-        return EXIT_FAILED
+        return told(error)
     return 0
 
 
@@ -46,13 +41,16 @@ def run(env: Mapping[str, str]) -> None:
     from afina_serving.download import fetched
     from afina_serving.lifecycle import Lifecycle
     from afina_serving.model import ServedModel
+    from afina_serving.runtimes import running
     from afina_serving.server import serve
     from afina_serving.service import Service
 
     identity = settings.identity
-    model = ServedModel.load(fetched(settings.source, settings.folder), identity)
+    folder = fetched(settings.source, settings.folder)
+    loaded = ServedModel.load(folder, identity)
     log.info("%s version %s is loaded", identity.name, identity.version)
-    serve(Service(model, settings.limits, Lifecycle()), settings.port, settings.grpc_port)
+    with running(loaded, folder, settings) as model:
+        serve(Service(model, settings.limits, Lifecycle()), settings.port, settings.grpc_port)
 
 
 if __name__ == "__main__":

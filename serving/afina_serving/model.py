@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from afina_api.serving import ServerReason
 from afina_models.columns import Columns
 from afina_models.digest import DigestError
+from afina_models.pipeline import Pipeline
 from afina_models.predictor import Predictions, Predictor
 from afina_serving.errors import RequestError, StartError
 from afina_serving.settings import Identity
@@ -19,10 +20,24 @@ _QUICK_BYTES, _QUICK_SECONDS = 16_384, 0.005
 """A request with so little to read, of a model that takes so little for a row, may hold up all others."""
 
 
+class Predicting(Protocol):
+    """What predicts: a Predictor here, or one that other processes stand behind."""
+
+    pipeline: Pipeline
+    classes: list[str]
+    half_width: float | None
+
+    def predict(self, rows: Columns | Sequence[Mapping[str, Any]]) -> Predictions:
+        """Predict rows as JSON has them, or columns."""
+
+
 class ServedModel:
     """A model and what is said of it. Raises StartError on construction where it does not predict."""
 
-    def __init__(self, predictor: Predictor, identity: Identity) -> None:
+    parallel = 1
+    """Predictions that it makes at the same time."""
+
+    def __init__(self, predictor: Predicting, identity: Identity) -> None:
         self.predictor = predictor
         self.identity = identity
         self.types: Mapping[str, str] = predictor.pipeline.types

@@ -30,8 +30,8 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics(model.identity)
         self._quick = Work(self._answered_here)
-        self._long = Work(self._answered_in_thread)
-        self._thread = ThreadPoolExecutor(1, "predict")
+        self._long = Work(self._answered_in_thread, model.parallel)
+        self._threads = ThreadPoolExecutor(model.parallel, "predict")
 
     async def answer(self, coming: Awaitable[bytes], reading: Reading) -> Answer:
         """The answer to a request, which is counted, as is its refusal.
@@ -84,4 +84,4 @@ class Service:
 
     async def _answered_in_thread(self, tasks: Sequence[Task]) -> list[Answer | Exception]:
         self.metrics.began(len(tasks))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, answered, self.model, tasks)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, answered, self.model, tasks)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from afina_api.serving import ServerReason
+from afina_api.serving import RuntimeName, ServerReason
 from afina_serving.errors import StartError
 
 MAX_ROWS = 10_000
@@ -44,6 +45,10 @@ class Settings:
     """Where it is downloaded to."""
     port: int
     grpc_port: int
+    runtime: str
+    """What predicts."""
+    workers: int
+    """Processes that predict, where the runtime has such."""
     limits: Limits
 
     @classmethod
@@ -65,6 +70,8 @@ class Settings:
                 folder=Path(env["AFINA_MODEL_DIR"]),
                 port=int(env.get("PORT", "8080")),
                 grpc_port=int(env.get("AFINA_GRPC_PORT", "8081")),
+                runtime=_runtime(env),
+                workers=int(env.get("AFINA_WORKERS", "1")),
                 limits=Limits(
                     max_body_bytes=int(env.get("AFINA_MAX_BODY_BYTES", Limits.max_body_bytes)),
                     timeout_seconds=float(env.get("AFINA_TIMEOUT_SECONDS", Limits.timeout_seconds)),
@@ -75,3 +82,10 @@ class Settings:
             raise StartError(ServerReason.INVALID_SETTINGS, f"{error.args[0]} is not set") from error
         except ValueError as error:
             raise StartError(ServerReason.INVALID_SETTINGS, f"a number is expected: {error}") from error
+
+
+def _runtime(env: Mapping[str, str]) -> str:
+    name, known = env.get("AFINA_RUNTIME", "Uvicorn"), get_args(RuntimeName)
+    if name not in known:
+        raise StartError(ServerReason.INVALID_SETTINGS, f"AFINA_RUNTIME: {name!r} is none of {', '.join(known)}")
+    return name

@@ -24,8 +24,10 @@ class _Waiting:
 class Work:
     """Requests that wait, and those that are being answered."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, parallel: int = 1) -> None:
         self._answering = answering
+        self._parallel = parallel
+        self._working: set[asyncio.Task[None]] = set()
         self._waiting: deque[_Waiting] = deque()
         self._begun = 0
 
@@ -46,16 +48,16 @@ class Work:
         """
         one = _Waiting(task, size, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
-        if self.held == 1:
-            self._worker = asyncio.create_task(self._work())
+        if len(self._working) < self._parallel:
+            self._working.add(asyncio.create_task(self._work()))
         return await one.answer
 
     async def _work(self) -> None:
         while self._waiting:
             batch = self._next()
-            self._begun = len(batch)
+            self._begun += len(batch)
             results = await self._answering([one.task for one in batch])
-            self._begun = 0
+            self._begun -= len(batch)
             for one, result in zip(batch, results, strict=True):
                 if one.answer.done():  # nobody waits for it any more
                     continue
@@ -63,6 +65,8 @@ class Work:
                     one.answer.set_exception(result)
                 else:
                     one.answer.set_result(result)
+        # At once: who comes next must not take this for one that still looks.
+        self._working -= {asyncio.current_task()}
 
     def _next(self) -> list[_Waiting]:
         found = [self._waiting.popleft()]

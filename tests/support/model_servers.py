@@ -14,7 +14,8 @@ from typing import Any
 from support.searches import wait_for
 from support.servers import free_port
 
-START_SECONDS = 60
+START_SECONDS = 180
+"""Ray takes half a minute on a busy machine."""
 
 
 @dataclass(frozen=True)

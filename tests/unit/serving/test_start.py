@@ -24,8 +24,12 @@ CASES = {
     "no such folder": ({"AFINA_MODEL": "/nowhere"}, "ModelUnavailable", "/nowhere cannot be downloaded"),
     "no such scheme": ({"AFINA_MODEL": "nowhere://x"}, "ModelUnavailable", "nowhere://x cannot be downloaded"),
     "a variable is missing": ({"AFINA_REVISION": "unset"}, "InvalidSettings", "AFINA_REVISION is not set"),
+    "a runtime of others": ({"AFINA_RUNTIME": "Triton"}, "InvalidSettings", "'Triton' is none of Uvicorn, RayServe"),
+    "another model for Ray": (
+        {"AFINA_RUNTIME": "RayServe", "AFINA_MODEL_DIGEST": "sha256:" + "0" * 64}, "DigestMismatch", "sha256:000",
+    ),
     "a port that is none": ({"PORT": "http"}, "InvalidSettings", "'http'"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

@@ -1,0 +1,44 @@
+"""Ray Serve, for real: it answers what Uvicorn answers, survives its workers and does not survive Ray."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from support.model_servers import a_server
+from support.models import a_classifier, a_regressor
+from support.runtimes import Pair, SameAsUvicorn, a_pair, called, open_ports
+
+MODELS = {"classes": (a_classifier, "houses"), "numbers": (a_regressor, "sums")}
+
+
+@pytest.fixture(scope="module", params=MODELS.values(), ids=list(MODELS))
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    export, rows = request.param
+    with a_pair(tmp_path_factory.mktemp("ray"), export, rows, "RayServe") as found:
+        yield found
+
+
+class TestRayServe(SameAsUvicorn):
+    worker = "ray::ServeReplica"
+
+    def test_others_than_the_pod_need_a_token(self, pair: Pair) -> None:
+        others = open_ports(pair.other) - {pair.other.port}
+        assert others, "those of the workers"
+        for port in others:
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as error:
+                channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"")
+            assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_without_ray_the_server_ends_and_says_so(tmp_path: Path) -> None:
+    with a_server(tmp_path, a_regressor(tmp_path), AFINA_RUNTIME="RayServe") as server:
+        assert server.process
+        called(server, "/gcs_server ")[0].kill()
+        assert server.process.wait(60) == 1
+    assert json.loads((tmp_path / "termination").read_text()) == {
+        "reason": "RuntimeEnded",
+        "message": "a process of Ray has ended",
+    }
