@@ -90,7 +90,9 @@ class Cluster:
 
     def image_values(self) -> list[str]:
         """Helm's options that name the images."""
-        names = {"operator": "operator", "runtime": "runtime", "runtimeTorch": "runtime-torch", "mlflow": "mlflow"}
+        names = {name: name for name in ("operator", "runtime", "torchserve", "mlflow")} | {
+            "runtimeTorch": "runtime-torch"
+        }
         return [f"--set-string=image.{value}={self.images[image]}" for value, image in names.items()]
 
     def _run(self, program: str, arguments: list[str], stdin: str | None, timeout: float) -> str:

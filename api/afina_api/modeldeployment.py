@@ -4,7 +4,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
+from afina_api import quantity
 from afina_api.base import DnsSubdomain, LocalReference, Metadata, Model, Resources, Status, rule
+from afina_api.serving import RuntimeName
 
 ROLLOUT_ANNOTATION = "afina.dev/rollout"
 """Annotation that tells a rollout what to do: a verb, and whatever makes the text differ from what was said last."""
@@ -49,11 +51,48 @@ class ModelSource(Model):
         return self
 
 
+_ONE_PROCESS = "Uvicorn predicts in one process: set replicas, or take RayServe"
+
+
+class RuntimeSettings(Model):
+    """How many predict in a pod."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of a pod that predict at the same time, with RayServe and TorchServe. Each has the model in memory and
+    wants a processor."""
+
+
 class Runtime(Model):
     """What serves the model."""
 
-    name: Literal["Uvicorn"] = "Uvicorn"
-    """Uvicorn: one process a replica."""
+    rules: ClassVar = (
+        rule(
+            # The default of a runtime, {}, is checked without the defaults of its own fields.
+            "!has(self.name) || self.name != 'Uvicorn' || self.settings.workers == 1",
+            _ONE_PROCESS,
+            field=".settings.workers",
+        ),
+    )
+
+    name: RuntimeName = "Uvicorn"
+    """Uvicorn: one process a replica. RayServe: several, of a Ray in the pod, which replaces those that die.
+    TorchServe: several, of TorchServe, which is not maintained any more. Clients cannot tell which it is."""
+    settings: Annotated[RuntimeSettings, Field(default_factory=RuntimeSettings)]
+    """Of the runtime."""
+
+    @model_validator(mode="after")
+    def _is_one_process(self) -> Self:
+        if self.name == "Uvicorn" and self.settings.workers != 1:
+            raise ValueError(_ONE_PROCESS)
+        return self
+
+
+_LEAST_MEMORY = {"RayServe": "1536Mi", "TorchServe": "512Mi"}
+"""What the processes of the runtime take, and a small model."""
+
+
+def _too_little_memory(runtime: str) -> str:
+    return f"{runtime} needs {_LEAST_MEMORY[runtime]} of memory"
 
 
 class Analysis(Model):
@@ -181,6 +220,16 @@ class Autoscaling(Model):
 class ModelDeploymentSpec(Model):
     """Which model, how it is served, and how it is changed."""
 
+    rules: ClassVar = tuple(
+        rule(
+            f"self.runtime.name != '{runtime}'"
+            f" || quantity(string(self.resources.memory)).compareTo(quantity('{least}')) >= 0",
+            _too_little_memory(runtime),
+            field=".resources.memory",
+        )
+        for runtime, least in _LEAST_MEMORY.items()
+    )
+
     model: ModelSource
     """Which registered model."""
     runtime: Annotated[Runtime, Field(default_factory=Runtime)]
@@ -202,6 +251,13 @@ class ModelDeploymentSpec(Model):
     """How a change gets from no traffic to all of it."""
     endpoint: Endpoint
     """Where clients find it."""
+
+    @model_validator(mode="after")
+    def _has_memory(self) -> Self:
+        least = _LEAST_MEMORY.get(self.runtime.name)
+        if least and quantity.parse(self.resources.memory) < quantity.parse(least):
+            raise ValueError(_too_little_memory(self.runtime.name))
+        return self
 
 
 class RevisionStatus(Model):

@@ -13,6 +13,7 @@ class Images:
     runtime: str = "afina-runtime"
     runtime_torch: str = ""
     pull_policy: str = "IfNotPresent"
+    torchserve: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Settings:
             images=Images(
                 runtime=text("RUNTIME_IMAGE", Images.runtime),
                 runtime_torch=text("RUNTIME_TORCH_IMAGE", Images.runtime_torch),
+                torchserve=text("TORCHSERVE_IMAGE", Images.torchserve),
                 pull_policy=text("IMAGE_PULL_POLICY", Images.pull_policy),
             ),
             mlflow_tracking_uri=text("MLFLOW_TRACKING_URI", cls.mlflow_tracking_uri),

@@ -27,7 +27,7 @@ class Work:
     def __init__(self, answering: Answering, parallel: int = 1) -> None:
         self._answering = answering
         self._parallel = parallel
-        self._working: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[None] | None] = set()
         self._waiting: deque[_Waiting] = deque()
         self._begun = 0
 
@@ -66,7 +66,7 @@ class Work:
                 else:
                     one.answer.set_result(result)
         # At once: who comes next must not take this for one that still looks.
-        self._working -= {asyncio.current_task()}
+        self._working.discard(asyncio.current_task())
 
     def _next(self) -> list[_Waiting]:
         found = [self._waiting.popleft()]

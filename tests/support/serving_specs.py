@@ -25,6 +25,27 @@ _CASES: dict[str, Refused] = {
     "runtime of others": Refused(
         {"spec.runtime": {"name": "Triton"}}, "spec.runtime.name", "supported values", "Input should be"
     ),
+    "two processes of one": Refused(
+        {"spec.runtime": {"settings": {"workers": 2}}},
+        "spec.runtime.settings.workers",
+        "Uvicorn predicts in one process: set replicas, or take RayServe",
+    ),
+    "no worker": Refused(
+        {"spec.runtime": {"name": "RayServe", "settings": {"workers": 0}}},
+        "spec.runtime.settings.workers",
+        "greater than or equal to 1",
+        "greater than or equal",
+    ),
+    "Ray in little memory": Refused(
+        {"spec.runtime": {"name": "RayServe"}, "spec.resources": {"memory": "1Gi"}},
+        "spec.resources.memory",
+        "RayServe needs 1536Mi of memory",
+    ),
+    "TorchServe in little memory": Refused(
+        {"spec.runtime": {"name": "TorchServe"}, "spec.resources": {"memory": 500_000_000}},
+        "spec.resources.memory",
+        "TorchServe needs 512Mi of memory",
+    ),
     "no replica": Refused({"spec.replicas": 0}, "spec.replicas", "greater than or equal to 1", "greater than or equal"),
     "most replicas unsaid": Refused(
         {"spec.autoscaling": {"minReplicas": 2}}, "spec.autoscaling.maxReplicas", "Required value", "Field required"
@@ -110,6 +131,16 @@ ACCEPTED_SERVING: dict[str, Json] = {
             },
             "spec.endpoint": {"gatewayRef": {"name": "afina"}, "hostname": "models.example.com", "path": "/v1/loans"},
         },
+    ),
+    "a deployment upon Ray": changed(
+        GOOD_DEPLOYMENT,
+        {
+            "spec.runtime": {"name": "RayServe", "settings": {"workers": 4}},
+            "spec.resources": {"cpu": "4", "memory": "1.5Gi"},
+        },
+    ),
+    "a deployment upon TorchServe": changed(
+        GOOD_DEPLOYMENT, {"spec.runtime": {"name": "TorchServe"}, "spec.resources": {"memory": 536_870_912}}
     ),
     "a deployment without steps": changed(GOOD_DEPLOYMENT, {"spec.rollout": {"steps": []}}),
 }

@@ -3,8 +3,8 @@
 import hashlib
 from typing import Any
 
+from afina_api import quantity
 from afina_api.base import Resources, Volume
-from afina_operator import quantity
 from afina_operator.driver.kind import Kind, Mount, Workload, spec_file
 from afina_operator.ownership import reference
 from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD

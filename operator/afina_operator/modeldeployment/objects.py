@@ -6,8 +6,8 @@ A record, a Deployment and a Service of each revision; one HTTPRoute; a Horizont
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from afina_api import quantity
 from afina_api.modeldeployment import Autoscaling, ModelDeploymentSpec
-from afina_operator import quantity
 from afina_operator.modeldeployment.revisions import PREFIX, Revision
 from afina_operator.ownership import reference
 from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD
@@ -33,6 +33,9 @@ DRAIN_SECONDS = 30
 
 _ROUTE_WAIT_SECONDS = 5
 """A pod that ends keeps answering for so long, until every gateway knows."""
+
+_SHARED_MEMORY = "128Mi"
+"""More than Ray is told to take."""
 
 
 def own_name(obj: Json) -> str:
@@ -161,10 +164,19 @@ def _pod_spec(revision: Revision, settings: Settings) -> Json:
         "terminationGracePeriodSeconds": DRAIN_SECONDS + _ROUTE_WAIT_SECONDS,
         "securityContext": RESTRICTED_POD,
         "containers": [_container(revision, settings)],
-        "volumes": [{"name": "model", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+        "volumes": [{"name": name, "emptyDir": about} for name, (_, about) in _volumes(revision).items()],
     }
     if revision.gpu:
         found["tolerations"] = [GPU_TOLERATION]
+    return found
+
+
+def _volumes(revision: Revision) -> dict[str, tuple[str, Json]]:
+    """Where each volume of the pod's own is mounted, and what it is."""
+    found: dict[str, tuple[str, Json]] = {"model": ("/var/lib/afina", {}), "tmp": ("/tmp", {})}  # noqa: S108
+    if revision.runtime == "RayServe":
+        # Its store of objects. What is in it counts as the container's memory.
+        found["shm"] = ("/dev/shm", {"medium": "Memory", "sizeLimit": _SHARED_MEMORY})  # noqa: S108
     return found
 
 
@@ -181,6 +193,8 @@ def _container(revision: Revision, settings: Settings) -> Json:
         "AFINA_MODEL_NAME": revision.model.name,
         "AFINA_MODEL_VERSION": revision.model.version,
         "AFINA_REVISION": revision.name,
+        "AFINA_RUNTIME": revision.runtime,
+        "AFINA_WORKERS": str(revision.workers),
         "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
         "PORT": str(PORT),
@@ -211,8 +225,5 @@ def _container(revision: Revision, settings: Settings) -> Json:
         },
         "lifecycle": {"preStop": {"sleep": {"seconds": _ROUTE_WAIT_SECONDS}}},
         "securityContext": RESTRICTED_CONTAINER,
-        "volumeMounts": [
-            {"name": "model", "mountPath": "/var/lib/afina"},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-        ],
+        "volumeMounts": [{"name": name, "mountPath": path} for name, (path, _) in _volumes(revision).items()],
     }

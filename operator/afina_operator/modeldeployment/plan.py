@@ -58,10 +58,10 @@ def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
     if dig(obj, "metadata", "deletionTimestamp"):
         return Plan(state="Deleting")
     try:
-        deployment = parsed(ModelDeployment, obj)
+        turn = _Pass(observed, parsed(ModelDeployment, obj), settings, now)
     except InvalidSpecError as error:
         return _without_spec(obj, str(error), now)
-    return _Pass(observed, deployment, settings, now).plan()
+    return turn.plan()
 
 
 def blocked(obj: Json, error: ClusterError, now: datetime) -> ApplyStatus | None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from afina_api.modeldeployment import ModelDeployment, RevisionStatus
 from afina_operator.driver.children import child_name
+from afina_operator.driver.kind import InvalidSpecError
 from afina_operator.registry import RegisteredVersion
 from afina_operator.settings import Settings
 
@@ -25,18 +26,24 @@ class Revision:
     cpu: str
     memory: str
     gpu: int
+    workers: int = 1
 
     @classmethod
     def wanted(cls, deployment: ModelDeployment, model: RegisteredVersion, settings: Settings) -> Self:
-        """The revision that a spec asks for."""
+        """The revision that a spec asks for.
+
+        Raises:
+            InvalidSpecError: the installation does not name the image that its runtime needs.
+        """
         spec = deployment.spec
         content: dict[str, Any] = {
             "model": model,
             "runtime": spec.runtime.name,
-            "image": spec.image or settings.images.runtime,
+            "image": spec.image or _image(spec.runtime.name, settings),
             "cpu": spec.resources.cpu,
             "memory": spec.resources.memory,
             "gpu": spec.resources.gpu,
+            "workers": spec.runtime.settings.workers,
         }
         text = json.dumps({**content, "model": asdict(model)}, sort_keys=True)
         name = f"{child_name(PREFIX, deployment.metadata.name)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
@@ -56,3 +63,14 @@ class Revision:
         return RevisionStatus(
             revision=self.name, model_name=self.model.name, model_version=self.model.version, digest=self.model.digest
         )
+
+
+def _image(runtime: str, settings: Settings) -> str:
+    if runtime != "TorchServe":
+        return settings.images.runtime
+    if not settings.images.torchserve:
+        raise InvalidSpecError(
+            "spec.runtime.name: TorchServe needs an image that this installation does not name: "
+            "set image.torchserve in the chart's values, set spec.image, or take another runtime"
+        )
+    return settings.images.torchserve

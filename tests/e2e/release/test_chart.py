@@ -62,12 +62,13 @@ def test_refuses(what: str, cluster: Cluster) -> None:
 
 def test_every_image_by_digest(cluster: Cluster) -> None:
     digest = "registry.example/image@sha256:" + "0" * 64
-    names = ("operator", "runtime", "runtimeTorch", "mlflow")
+    names = ("operator", "runtime", "runtimeTorch", "torchserve", "mlflow")
     objects = render(cluster, *(f"--set-string=image.{name}={digest}" for name in names))
     deployments = [only(objects, "Deployment", f"{RELEASE}-{part}") for part in ("operator", "mlflow")]
     assert [one["spec"]["template"]["spec"]["containers"][0]["image"] for one in deployments] == [digest, digest]
     variables = environment(deployments[0])
-    assert variables["AFINA_RUNTIME_IMAGE"] == variables["AFINA_RUNTIME_TORCH_IMAGE"] == digest
+    named = ("AFINA_RUNTIME_IMAGE", "AFINA_RUNTIME_TORCH_IMAGE", "AFINA_TORCHSERVE_IMAGE")
+    assert {variables[name] for name in named} == {digest}
 
 
 @pytest.mark.parametrize("options", [(), ("--set=clusterWide=true",), ("--set=watchNamespaces={a,b}",)])

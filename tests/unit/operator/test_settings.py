@@ -39,7 +39,7 @@ def test_a_number_that_is_none_is_refused_by_name(value: str) -> None:
 
 def test_every_setting_is_documented() -> None:
     read = {f"AFINA_{name}" for name in re.findall(r'(?:text|number)\(\s*"([A-Z_]+)"', SOURCE)}
-    assert len(read) == 11
+    assert len(read) == 12
     assert read == set(re.findall(r"^\| `(AFINA_[A-Z_]+)`", README, re.MULTILINE))
 
 

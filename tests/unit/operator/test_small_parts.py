@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from afina_operator import quantity
+from afina_api import quantity
 from afina_operator.conditions import Condition, as_recorded, event, parse_time
 from afina_operator.ownership import Owner, owner
 from afina_operator.resources import EVENTS, JOBS, TUNING_JOBS, Json, contains, dig
