@@ -48,6 +48,7 @@ IMAGES = (
     _python("operator", ("operator",)),
     _python("runtime", ("runtime",)),
     _python("mlflow", ("runtime", "mlflow"), code=()),
+    _python("torchserve", ("runtime", "torchserve")),
     _python("runtime-torch", ("runtime", "torch"), on_request=True),
 )
 
