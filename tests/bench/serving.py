@@ -1,8 +1,9 @@
 """The model server next to a bare uvicorn and to MLServer: latency, throughput, start and memory.
 
-Run by hand: `make bench-serving`. Every server is one process on this machine, with no worker beside it. One client
-with a connection that it keeps asks them in turn, a few requests each, so that what else the machine does meets all
-alike; then many clients ask each at once. MLServer has the very file of our XGBoost model.
+Run by hand: `make bench-serving`. Every server is on this machine and one process, with no worker beside it, but for
+RayServe and TorchServe, which have one. One client with a connection that it keeps asks them in turn, a few requests
+each, so that what else the machine does meets all alike; then many clients ask each at once. MLServer has the very file
+of our XGBoost model.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import uvloop
 
 from afina_jobs.automl.export import Uncertainty
@@ -72,14 +74,17 @@ class Started:
     """Until its first answer."""
     pid: int
 
-    def resident_mib(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    def memory_mib(self) -> float:
+        """Of all its processes; what some of them share counts once."""
+        return float(sum(process.memory_full_info().pss for process in self._processes()) / 2**20)
 
     def processor_seconds(self) -> float:
-        """Of the whole process until now."""
-        user, system = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """Of all its processes until now."""
+        return float(sum(sum(process.cpu_times()[:2]) for process in self._processes()))
+
+    def _processes(self) -> list[psutil.Process]:
+        first = psutil.Process(self.pid)
+        return [first, *first.children(recursive=True)]
 
 
 Asked = tuple[Peer, Started, Request]
@@ -170,7 +175,8 @@ def running(peer: Peer, log: Path) -> Iterator[Started]:
                 break
         yield Started(time.perf_counter() - began, process.pid)
     finally:
-        process.kill()
+        # What it has started ends with it if it is told to end.
+        process.terminate()
         process.wait()
 
 
@@ -207,7 +213,12 @@ def peers(folder: Path, mlserver: Path) -> list[Peer]:
     ):
         place, port = folder / name, free_port()
         place.mkdir()
-        found.append(Peer(name, ours, port, asked, an_environment(place, make(place), port)))
+        digest = make(place)
+        found.append(Peer(name, ours, port, asked, an_environment(place, digest, port)))
+    for runtime in ("RayServe", "TorchServe"):
+        port = free_port()
+        env = an_environment(place, digest, port, AFINA_RUNTIME=runtime)
+        found.append(Peer(f"ours, XGBoost by {runtime}", ours, port, [in_json, in_tensors], env))
     (trees,) = (folder / "ours, XGBoost" / "model" / FILES).glob("**/*.ubj")
     found.append(_mlserver(folder / "mlserver", mlserver, trees, in_tensors))
     return found
@@ -247,9 +258,9 @@ def main() -> None:
         asked = [(peer, started, request) for peer, started in servers for request in peer.requests]
         _latencies(asked, arguments.requests)
         _throughputs(asked)
-        print("\n| | first answer after | resident MiB |\n| --- | --- | --- |")
+        print("\n| | first answer after | MiB |\n| --- | --- | --- |")
         for peer, started in servers:
-            print(f"| {peer.name} | {started.seconds:.1f} s | {started.resident_mib():.0f} |")
+            print(f"| {peer.name} | {started.seconds:.1f} s | {started.memory_mib():.0f} |")
 
 
 def _latencies(asked: Sequence[Asked], requests: int) -> None:

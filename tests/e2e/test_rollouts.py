@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -227,3 +228,24 @@ def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
         lambda now: "nvidia.com/gpu" in condition(now, "Ready").get("message", ""), "64 GPUs are not"
     )
     assert condition(told, "Ready")["status"] == "False"
+
+
+RUNTIMES = {"RayServe": "1536Mi", "TorchServe": "512Mi"}
+"""Those beside Uvicorn, and the least memory that each may have."""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_runtime_answers_the_same_numbers(runtime: str, served: Served) -> None:
+    other = replace(served, name=runtime.lower())
+    wanted = deployment(other.name, f"/{served.namespace}/{other.name}", str(served.now()["spec"]["model"]["uri"]))
+    wanted["spec"] |= {"runtime": {"name": runtime}, "resources": {"cpu": "100m", "memory": RUNTIMES[runtime]}}
+    served.cluster.apply(wanted, namespace=served.namespace)
+    other.wait(lambda now: condition(now, "Ready").get("status") == "True", f"{runtime} is ready")
+    assert [_answer(other.url, body) for body in BODIES] == [_answer(served.url, body) for body in BODIES]
+    served.cluster.kubectl("delete", "mldep", other.name, namespace=served.namespace)
+
+
+def _answer(url: str, body: Json) -> object:
+    request = urllib.request.Request(f"{url}/predict", json.dumps(body).encode())  # noqa: S310 - of our own gateway
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)["predictions"]

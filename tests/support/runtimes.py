@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from tritonclient.http import InferenceServerClient, InferInput
+from tritonclient import grpc, http
 
 from support.model_servers import ModelServer, Reply, a_server
 from support.searches import wait_for
@@ -125,16 +125,20 @@ class SameAsUvicorn:
         uvicorn, other = pair.both(lambda one: one.get(path) if body is None else one.post(path, body, headers))
         assert comparable(other) == comparable(uvicorn)
 
-    def test_tensors_get_the_same_numbers(self, pair: Pair) -> None:
+    @pytest.mark.parametrize("protocol", [http, grpc], ids=["HTTP", "gRPC"])
+    def test_tensors_get_the_same_numbers(self, protocol: Any, pair: Pair) -> None:
         def infer(server: ModelServer) -> list[list[object]]:
-            client = InferenceServerClient(f"127.0.0.1:{server.port}")
+            port = server.port if protocol is http else server.grpc_port
+            client = protocol.InferenceServerClient(f"127.0.0.1:{port}")
+            json_too = {} if protocol is http else {"as_json": True}
             kinds = {float: "FP64", bool: "BOOL", str: "BYTES"}
             inputs = []
             for name, value in ROWS[pair.rows][0].items():
                 values = np.array([value] * 3, dtype=object if isinstance(value, str) else type(value))
-                inputs.append(InferInput(name, [3], kinds[type(value)]).set_data_from_numpy(values))
+                inputs.append(protocol.InferInput(name, [3], kinds[type(value)]).set_data_from_numpy(values))
             found = client.infer("houses", inputs)
-            return [found.as_numpy(one["name"]).tolist() for one in found.get_response()["outputs"]]
+            names = [one["name"] for one in client.get_model_metadata("houses", **json_too)["outputs"]]
+            return [found.as_numpy(name).tolist() for name in names]
 
         uvicorn, other = pair.both(infer)
         assert other == uvicorn

@@ -31,6 +31,8 @@ _ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # On a busy node it takes longer than Ray's own 30 s.
     "RAY_raylet_start_wait_time_s": "180",
+    # Ray thinks of work that can wait, and gives its workers 15.
+    "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ROTATION_MAX_BYTES": str(_LOG_BYTES),
     "RAY_ROTATION_BACKUP_COUNT": "1",

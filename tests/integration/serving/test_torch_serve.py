@@ -26,7 +26,7 @@ class TestTorchServe(SameAsUvicorn):
     worker = "model_service_worker.py"
 
     def test_others_than_the_pod_reach_nothing_else(self, pair: Pair) -> None:
-        assert open_ports(pair.other) == {pair.other.port}
+        assert open_ports(pair.other) == {pair.other.port, pair.other.grpc_port}
 
 
 def test_without_java_the_server_ends_and_says_so(tmp_path: Path) -> None:

@@ -16,18 +16,20 @@ from world.modeldeployments import SPEC, Lab
 
 SETTINGS = Settings(images=Images("reg/runtime:1", torchserve="reg/torchserve:1"))
 MODEL = RegisteredVersion("loans", "3", digest="sha256:1", source="s3://models/1")
-UVICORN, RAY = {"name": "Uvicorn"}, {"name": "RayServe", "settings": {"workers": 2}}
-TORCHSERVE = {"name": "TorchServe"}
+Json = dict[str, Any]
+UVICORN: Json = {"name": "Uvicorn"}
+RAY: Json = {"name": "RayServe", "settings": {"workers": 2}}
+TORCHSERVE: Json = {"name": "TorchServe"}
 
 
-def revision(runtime: dict[str, Any], settings: Settings = SETTINGS) -> Revision:
+def revision(runtime: Json, settings: Settings = SETTINGS) -> Revision:
     spec = changed(GOOD_DEPLOYMENT, {"spec.runtime": runtime, "spec.resources": {"memory": "2Gi"}})
     return Revision.wanted(parsed(ModelDeployment, spec), MODEL, settings)
 
 
-def pod(runtime: dict[str, Any]) -> dict[str, Any]:
+def pod(runtime: Json) -> Json:
     obj = changed(GOOD_DEPLOYMENT, {"metadata.namespace": "lab", "metadata.uid": "u1"})
-    found: dict[str, Any] = objects.deployment(obj, revision(runtime), 1, SETTINGS)["spec"]["template"]["spec"]
+    found: Json = objects.deployment(obj, revision(runtime), 1, SETTINGS)["spec"]["template"]["spec"]
     return found
 
 
@@ -39,7 +41,7 @@ IMAGES = {
 
 
 @pytest.mark.parametrize(("runtime", "image"), IMAGES.values(), ids=IMAGES.keys())
-def test_the_server_is_told_its_runtime(runtime: dict[str, Any], image: str) -> None:
+def test_the_server_is_told_its_runtime(runtime: Json, image: str) -> None:
     (container,) = pod(runtime)["containers"]
     told = {one["name"]: one["value"] for one in container["env"]}
     workers = runtime.get("settings", {}).get("workers", 1)
@@ -47,7 +49,7 @@ def test_the_server_is_told_its_runtime(runtime: dict[str, Any], image: str) -> 
 
 
 @pytest.mark.parametrize("runtime", [UVICORN, RAY, TORCHSERVE], ids=lambda runtime: str(runtime["name"]))
-def test_ray_alone_has_shared_memory(runtime: dict[str, Any]) -> None:
+def test_ray_alone_has_shared_memory(runtime: Json) -> None:
     found = pod(runtime)
     mounts = {one["name"]: one["mountPath"] for one in found["containers"][0]["volumeMounts"]}
     volumes = {one["name"]: one["emptyDir"] for one in found["volumes"]}
@@ -57,7 +59,7 @@ def test_ray_alone_has_shared_memory(runtime: dict[str, Any]) -> None:
 
 
 def test_another_runtime_and_another_number_of_workers_are_other_revisions() -> None:
-    wanted = [UVICORN, {"name": "RayServe"}, RAY, TORCHSERVE]
+    wanted: list[Json] = [UVICORN, {"name": "RayServe"}, RAY, TORCHSERVE]
     assert len({revision(runtime).name for runtime in wanted}) == len(wanted)
 
 

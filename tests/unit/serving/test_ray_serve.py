@@ -25,7 +25,7 @@ class TestRayServe(SameAsUvicorn):
     worker = "ray::ServeReplica"
 
     def test_others_than_the_pod_need_a_token(self, pair: Pair) -> None:
-        others = open_ports(pair.other) - {pair.other.port}
+        others = open_ports(pair.other) - {pair.other.port, pair.other.grpc_port}
         assert others, "those of the workers"
         for port in others:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as error:
