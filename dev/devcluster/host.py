@@ -22,8 +22,6 @@ PACKAGES = {
     "iptables": "/usr/sbin/iptables",
     "kmod": "/sbin/modprobe",
     "mmdebstrap": "/usr/bin/mmdebstrap",
-    # Not for the cluster: the integration tests run TorchServe upon it.
-    "openjdk-17-jre-headless": "/usr/bin/java",
     "openssl": "/usr/bin/openssl",
     # Not for the cluster: the integration tests keep studies in it.
     "postgresql-15": "/usr/lib/postgresql/15/bin/initdb",

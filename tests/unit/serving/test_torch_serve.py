@@ -10,8 +10,6 @@ from support.model_servers import a_server
 from support.models import a_classifier, a_regressor
 from support.runtimes import Pair, SameAsUvicorn, a_pair, called, open_ports
 
-pytestmark = pytest.mark.integration
-
 MODELS = {"classes": (a_classifier, "houses"), "numbers": (a_regressor, "sums")}
 
 
