@@ -46,7 +46,7 @@ MODEL = "breast-cancer"
 def told(cluster: Cluster) -> Iterator[str]:
     """What it says. Afterwards nothing of it is left, nor is Afina."""
     cluster.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--ignore-not-found", "--wait")
-    demo = [sys.executable, CHECKOUT / "dev" / "demo.py"]
+    demo = [sys.executable, str(CHECKOUT / "dev" / "demo.py")]
     done = subprocess.run(demo, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
     yield done.stdout
