@@ -102,6 +102,10 @@ class Analysis(Model):
     """Requests that the canary, and the stable revision, must have answered since the step began."""
 
 
+class Shadow(Analysis):
+    """Shows the canary copies of requests, whose answers nobody gets, until the judge passes it."""
+
+
 class Gate(Model):
     """Waits until somebody approves: `afina approve`."""
 
@@ -111,8 +115,9 @@ class Step(Model):
 
     rules: ClassVar = (
         rule(
-            "[has(self.setWeight), has(self.pauseSeconds), has(self.analysis), has(self.gate)].exists_one(x, x)",
-            "a step has exactly one of setWeight, pauseSeconds, analysis and gate",
+            "[has(self.setWeight), has(self.pauseSeconds), has(self.analysis), has(self.gate), has(self.shadow)]"
+            ".exists_one(x, x)",
+            "a step has exactly one of setWeight, pauseSeconds, analysis, gate and shadow",
         ),
     )
 
@@ -124,11 +129,19 @@ class Step(Model):
     """Waits until the judge passes the canary. It fails a bad one in every step, not only here."""
     gate: Gate | None = None
     """Waits until somebody approves."""
+    shadow: Shadow | None = None
+    """Shows the canary copies of the requests to `/predict`, whose answers nobody gets, until the judge passes it."""
+
+    @property
+    def judged(self) -> Analysis | None:
+        """What the judge must pass before the step is done, if it must."""
+        return self.analysis or self.shadow
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:
-        if sum(value is not None for value in (self.set_weight, self.pause_seconds, self.analysis, self.gate)) != 1:
-            raise ValueError("a step has exactly one of setWeight, pauseSeconds, analysis and gate")
+        kinds = (self.set_weight, self.pause_seconds, self.analysis, self.gate, self.shadow)
+        if sum(value is not None for value in kinds) != 1:
+            raise ValueError("a step has exactly one of setWeight, pauseSeconds, analysis, gate and shadow")
         return self
 
 
@@ -144,6 +157,9 @@ class Judge(Model):
     """So many times the stable revision's latency may the canary's be, at the median and at the 95th percentile."""
     max_prediction_drift: Annotated[float, Field(gt=0, le=0.99)] | None = None
     """By so much the share of any class, or of any range of predicted numbers, may differ. Unset: by anything."""
+    max_changed_answers: Annotated[float, Field(gt=0, le=0.99)] | None = None
+    """In a step `shadow`: this share of rows may get another answer than from the stable revision: another class, or a
+    number that is more than a tenth away. Unset: all of them."""
 
 
 _DEFAULT_STEPS = [{"setWeight": 10}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {}}]

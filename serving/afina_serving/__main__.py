@@ -23,6 +23,7 @@ def main() -> int:
     # A replica is one process: more of its processors are used by more replicas.
     os.environ.update({name: "1" for name in _THREADS if name not in os.environ})
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         run(os.environ)
     except StartError as error:
@@ -50,7 +51,7 @@ def run(env: Mapping[str, str]) -> None:
     loaded = ServedModel.load(folder, identity)
     log.info("%s version %s is loaded", identity.name, identity.version)
     with running(loaded, folder, settings) as model:
-        serve(Service(model, settings.limits, Lifecycle()), settings.port, settings.grpc_port)
+        serve(Service(model, settings.limits, Lifecycle(), settings.shadow), settings.port, settings.grpc_port)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The paths of the server: health, metadata, predictions and metrics."""
 
 import asyncio
-from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -75,14 +74,13 @@ class _Endpoints:
         return HTMLResponse(page(self._document), headers=HEADERS)
 
     async def predict(self, request: Request) -> Response:
-        return await self._answer(self._body(request), answers.predict)
+        answer = await self._service.answer(self._body(request), answers.predict, copied=True)
+        return Response(answer.content, headers=answer.headers)
 
     async def infer(self, request: Request) -> Response:
         length = request.headers.get(HEADER_LENGTH)
-        return await self._answer(self._named_body(request), partial(answers.infer, header_length=length))
-
-    async def _answer(self, coming: Awaitable[bytes], reading: answers.Reading) -> Response:
-        answer = await self._service.answer(coming, reading)
+        reading = partial(answers.infer, header_length=length)
+        answer = await self._service.answer(self._named_body(request), reading)
         return Response(answer.content, headers=answer.headers)
 
     def _readiness(self, about: dict[str, Any]) -> Response:

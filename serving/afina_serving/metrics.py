@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from afina_api.serving import LATENCY_BOUNDS
+from afina_api.serving import DIFFERENCE_BOUNDS, LATENCY_BOUNDS
 from afina_serving.settings import Identity
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
@@ -31,6 +31,12 @@ class Metrics:
         self._predictions = Counter("afina_model_predictions", "Rows by class or range.", ["bin"], registry=known)
         self._uncertainty = Histogram(
             "afina_model_uncertainty", "Of the classes: 1 less the confidence.", buckets=_SHARES, registry=known
+        )
+        self._differences = Histogram(
+            "afina_model_shadow_difference",
+            "Of rows that another revision was shown too: how far its answer is from ours, from 0 to 1.",
+            buckets=DIFFERENCE_BOUNDS,
+            registry=known,
         )
         about = Gauge("afina_model_info", "The model.", ["model", "version", "digest", "revision"], registry=known)
         about.labels(identity.name, identity.version, identity.digest, identity.revision).set(1)
@@ -58,6 +64,15 @@ class Metrics:
             self._predictions.labels(name).inc(count)
         for value in uncertainties:
             self._uncertainty.observe(value)
+
+    def compared(self, differences: Iterable[float]) -> None:
+        """Another revision's answers were compared with ours.
+
+        Args:
+            differences: of each row, from 0 to 1.
+        """
+        for difference in differences:
+            self._differences.observe(difference)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -12,6 +12,7 @@ from afina_serving.grpc_server import GrpcServer
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.metadata import REVISION_HEADER
 from afina_serving.service import Service
+from afina_serving.shadow import Shadow
 
 _LINGER_SECONDS = 3.0
 """Told to end, it takes new requests for so long: a gateway sends them until it has seen that this is not ready."""
@@ -70,15 +71,19 @@ class Protocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Ends in two steps: not ready first, then no new connections."""
 
-    def __init__(self, config: uvicorn.Config, calls: GrpcServer, lifecycle: Lifecycle) -> None:
+    def __init__(self, config: uvicorn.Config, calls: GrpcServer, lifecycle: Lifecycle, shadow: Shadow | None) -> None:
         super().__init__(config)
         self._calls = calls
         self._lifecycle = lifecycle
+        self._shadow = shadow
+        self._watching: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: Any = None) -> None:
         self._loop = asyncio.get_running_loop()
         await self._calls.start()
+        if self._shadow:
+            self._watching = asyncio.create_task(self._shadow.watch())
         await super().startup(sockets)
 
     async def shutdown(self, sockets: Any = None) -> None:
@@ -100,7 +105,8 @@ class Server(uvicorn.Server):
 
 def serve(service: Service, port: int, grpc_port: int) -> None:
     """Serve until told to end, and what was begun has been answered."""
-    Server(configuration(service, port), GrpcServer(service, grpc_port), service.lifecycle).run()
+    calls = GrpcServer(service, grpc_port)
+    Server(configuration(service, port), calls, service.lifecycle, service.shadow).run()
 
 
 def configuration(service: Service, port: int) -> uvicorn.Config:

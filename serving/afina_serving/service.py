@@ -14,6 +14,7 @@ from afina_serving.lifecycle import Lifecycle
 from afina_serving.metrics import Metrics
 from afina_serving.model import ServedModel
 from afina_serving.settings import Limits
+from afina_serving.shadow import Shadow
 from afina_serving.work import Task, Work
 
 _RETRY_SECONDS = 1
@@ -24,21 +25,23 @@ log = logging.getLogger(__name__)
 class Service:
     """A model that answers."""
 
-    def __init__(self, model: ServedModel, limits: Limits, lifecycle: Lifecycle) -> None:
+    def __init__(self, model: ServedModel, limits: Limits, lifecycle: Lifecycle, shadow_url: str | None = None) -> None:
         self.model = model
         self.limits = limits
         self.lifecycle = lifecycle
         self.metrics = Metrics(model.identity)
+        self.shadow = Shadow(shadow_url, model.identity.revision, self.metrics) if shadow_url else None
         self._quick = Work(self._answered_here)
         self._long = Work(self._answered_in_thread, model.parallel)
         self._threads = ThreadPoolExecutor(model.parallel, "predict")
 
-    async def answer(self, coming: Awaitable[bytes], reading: Reading) -> Answer:
+    async def answer(self, coming: Awaitable[bytes], reading: Reading, *, copied: bool = False) -> Answer:
         """The answer to a request, which is counted, as is its refusal.
 
         Args:
             coming: the body of the request. How fast the client sends it is no latency of the model.
             reading: how it is read.
+            copied: whether another revision may be shown it too.
 
         Raises:
             RequestError: the request is wrong, or comes too late, or the model fails.
@@ -64,6 +67,8 @@ class Service:
             raise RequestError(status, "the prediction failed: see the server's log") from error
         else:
             self.metrics.predicted(answer.bins, answer.uncertainties)
+            if copied and self.shadow:
+                self.shadow.copy(body, answer.content)
             return answer
         finally:
             self.metrics.answered(status, None if began is None else time.perf_counter() - began)

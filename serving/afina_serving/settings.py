@@ -50,6 +50,8 @@ class Settings:
     workers: int
     """Processes that predict, where the runtime has such."""
     limits: Limits
+    shadow: str | None
+    """URL that leads to another revision while requests are to be copied to it."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -77,6 +79,7 @@ class Settings:
                     timeout_seconds=float(env.get("AFINA_TIMEOUT_SECONDS", Limits.timeout_seconds)),
                     max_queue=int(env.get("AFINA_MAX_QUEUE", Limits.max_queue)),
                 ),
+                shadow=env.get("AFINA_SHADOW_URL"),
             )
         except KeyError as error:
             raise StartError(ServerReason.INVALID_SETTINGS, f"{error.args[0]} is not set") from error

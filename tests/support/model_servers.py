@@ -89,7 +89,7 @@ def an_environment(folder: Path, digest: str, port: int = 0, **changes: str) -> 
 @contextmanager
 def a_server(folder: Path, digest: str, **changes: str) -> Iterator[ModelServer]:
     """A server in a process of its own, from when it is ready."""
-    port, grpc_port = free_port(), free_port()
+    port, grpc_port = int(changes.get("PORT") or free_port()), free_port()
     env = an_environment(folder, digest, port, AFINA_GRPC_PORT=str(grpc_port), **changes)
     process = subprocess.Popen([sys.executable, "-m", "afina_serving"], env=env)
     server = ModelServer(port, grpc_port, process)

@@ -71,6 +71,9 @@ _CASES: dict[str, Refused] = {
     "step of two": Refused(
         {_STEPS: [{"setWeight": 10, "pauseSeconds": 5}]}, f"{_STEPS}[0]", "a step has exactly one of"
     ),
+    "step of a shadow and a weight": Refused(
+        {_STEPS: [{"setWeight": 10, "shadow": {}}]}, f"{_STEPS}[0]", "a step has exactly one of"
+    ),
     "weight above all": Refused(
         {_STEPS: [{"setWeight": 101}]}, f"{_STEPS}[0].setWeight", "less than or equal to 100", "less than or equal"
     ),

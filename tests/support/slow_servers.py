@@ -34,7 +34,7 @@ class Slow:
         self.service = Service(self.model, limits, Lifecycle())
         calls = GrpcServer(self.service, self.server.grpc_port)
         configuration = serving.configuration(self.service, self.server.port)
-        self._uvicorn = serving.Server(configuration, calls, self.service.lifecycle)
+        self._uvicorn = serving.Server(configuration, calls, self.service.lifecycle, self.service.shadow)
         self._thread = threading.Thread(target=self._uvicorn.run)
 
     def __enter__(self) -> "Slow":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from afina_api.serving import LATENCY_BOUNDS
+from afina_api.serving import DIFFERENCE_BOUNDS, LATENCY_BOUNDS
 from afina_operator.conditions import condition
 from afina_operator.modeldeployment.facts import weights
 from afina_operator.modeldeployment.handlers import controller
@@ -33,6 +33,7 @@ from world.passes import Fault, Pass, run_pass
 from world.subjects import NAMESPACE, made
 
 TARGET = Ref(MODEL_DEPLOYMENTS, NAMESPACE, "loans")
+SHADOW = Ref(SERVICES, NAMESPACE, "mldep-loans-shadow")
 ROUTE = Ref(HTTP_ROUTES, NAMESPACE, "mldep-loans")
 GATEWAY = Ref(GATEWAYS, NAMESPACE, "afina")
 URI = "models:/loans@champion"
@@ -71,6 +72,8 @@ class Behaviour:
     error_share: float = 0.0
     slowness: int = 0
     """Buckets by which its latencies are higher."""
+    changed: float = 0.0
+    """Share of rows that it gives another answer to than others do."""
 
 
 @dataclass
@@ -155,23 +158,42 @@ class Lab:
         return self.behaviours.get(version, Behaviour())
 
     def traffic(self, requests: int) -> None:
-        """So many requests, split as the route says, evenly over the ready pods."""
+        """So many requests, split as the route says, evenly over the ready pods; and copies of them for a shadow."""
+        shadow = dig(self.world.objects.get(SHADOW), "spec", "selector", REVISION_LABEL)
         for revision, weight in self.weights().items():
-            workload = self.world.objects[Ref(DEPLOYMENTS, NAMESPACE, revision)]
-            behaviour = self._behaviour(workload)
             count = requests * weight // 100
-            for pod in self._pods(revision):
-                counters = self.counted.setdefault(pod["metadata"]["uid"], Counter())
-                share = count // workload["spec"]["replicas"]
-                failed = round(share * behaviour.error_share)
-                counters["afina_model_requests_total", "500"] += failed
-                counters["afina_model_requests_total", "200"] += share - failed
-                typical = 40 + behaviour.slowness
-                for index, bound in enumerate(LATENCY_BOUNDS):
-                    # A tenth of the requests takes longer.
-                    below = share if index >= typical + 5 else share * 9 // 10 if index >= typical else 0
-                    counters["afina_model_request_seconds_bucket", str(bound)] += below
-                counters["afina_model_request_seconds_bucket", "+Inf"] += share
+            self._asked(revision, count)
+            if shadow and revision != shadow:
+                self._asked(shadow, count)
+                self._compared(revision, count, shadow)
+
+    def _asked(self, revision: str, count: int) -> None:
+        workload = self.world.objects[Ref(DEPLOYMENTS, NAMESPACE, revision)]
+        behaviour = self._behaviour(workload)
+        for counters in self._counters(revision):
+            share = count // workload["spec"]["replicas"]
+            failed = round(share * behaviour.error_share)
+            counters["afina_model_requests_total", "500"] += failed
+            counters["afina_model_requests_total", "200"] += share - failed
+            typical = 40 + behaviour.slowness
+            for index, bound in enumerate(LATENCY_BOUNDS):
+                # A tenth of the requests takes longer.
+                below = share if index >= typical + 5 else share * 9 // 10 if index >= typical else 0
+                counters["afina_model_request_seconds_bucket", str(bound)] += below
+            counters["afina_model_request_seconds_bucket", "+Inf"] += share
+
+    def _compared(self, revision: str, count: int, shadow: str) -> None:
+        """Rows are either the same or altogether different."""
+        changed = self._behaviour(self.world.objects[Ref(DEPLOYMENTS, NAMESPACE, shadow)]).changed
+        pods = self._counters(revision)
+        for counters in pods:
+            share = count // len(pods)
+            for bound in DIFFERENCE_BOUNDS:
+                below = share if bound == DIFFERENCE_BOUNDS[-1] else round(share * (1 - changed))
+                counters["afina_model_shadow_difference_bucket", str(bound)] += below
+
+    def _counters(self, revision: str) -> list[Counter[tuple[str, str]]]:
+        return [self.counted.setdefault(pod["metadata"]["uid"], Counter()) for pod in self._pods(revision)]
 
     def autoscale(self, load: int) -> None:
         """The HorizontalPodAutoscaler acts on a load, in percent of a pod's processors.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from afina_operator.judge.answers import Answers
 from afina_operator.judge.drift import Drift
 from afina_operator.judge.errors import Errors
 from afina_operator.judge.latency import Latency
@@ -20,11 +21,16 @@ class Limits:
     """From 1.1."""
     max_prediction_drift: float | None = None
     """Above 0, below 1. None: predictions do not count."""
+    max_changed_answers: float | None = None
+    """Above 0, below 1. None: answers are not compared."""
     alpha: float = 0.05
     """Probability, at most, that a canary within the limits fails; and that one beyond them passes."""
 
     def metrics(self) -> tuple[Metric, ...]:
         """What is compared."""
-        drift = self.max_prediction_drift
-        always = (Errors(self.max_error_share_increase), Latency(self.max_latency_ratio))
-        return always if drift is None else (*always, Drift(drift))
+        found: list[Metric] = [Errors(self.max_error_share_increase), Latency(self.max_latency_ratio)]
+        if self.max_prediction_drift is not None:
+            found.append(Drift(self.max_prediction_drift))
+        if self.max_changed_answers is not None:
+            found.append(Answers(self.max_changed_answers))
+        return tuple(found)

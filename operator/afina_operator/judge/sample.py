@@ -28,11 +28,17 @@ class Sample(BaseModel):
     """Requests up to the first of LATENCY_BOUNDS, up to the second..., above the last. Empty: not measured."""
     predictions: Mapping[str, Count] = Field(default_factory=dict)
     """Predictions by bin: a class, or a range of numbers. Empty: not counted."""
+    compared: Count = 0
+    """Rows whose answer was compared with the stable revision's."""
+    changed: Count = 0
+    """Those of them whose answer was another."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Sample":
         if self.errors > self.requests:
             raise ValueError(f"{self.errors} errors of {self.requests} requests")
+        if self.changed > self.compared:
+            raise ValueError(f"{self.changed} changed answers of {self.compared} that were compared")
         if len(self.latencies) not in (0, len(LATENCY_BOUNDS) + 1):
             raise ValueError(f"{len(self.latencies)} latency buckets: {len(LATENCY_BOUNDS) + 1} are wanted")
         return self
@@ -45,6 +51,8 @@ class Sample(BaseModel):
             errors=self.errors + other.errors,
             latencies=tuple(a + b for a, b in zip_longest(self.latencies, other.latencies, fillvalue=0)),
             predictions={name: self.predictions.get(name, 0) + other.predictions.get(name, 0) for name in names},
+            compared=self.compared + other.compared,
+            changed=self.changed + other.changed,
         )
 
 

@@ -91,7 +91,7 @@ def _progressing(
 
 def _inconclusive(spec: ModelDeploymentSpec, status: ModelDeploymentStatus) -> Condition:
     rollout, steps = status.rollout, spec.rollout.steps
-    waits = rollout is not None and rollout.step < len(steps) and steps[rollout.step].analysis is not None
+    waits = rollout is not None and rollout.step < len(steps) and steps[rollout.step].judged is not None
     if rollout is None or not waits or rollout.verdict != "Inconclusive":
         return Condition("Inconclusive", "False", ServingReason.DECIDED)
     reason = rollout.reason or ServingReason.METRICS_UNREAD

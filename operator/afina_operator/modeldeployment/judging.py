@@ -7,6 +7,7 @@ That of the present step, which begins anew with it, passes the canary: other st
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,9 +15,12 @@ from afina_api.modeldeployment import MetricEvidence, ModelDeploymentStatus, Rol
 from afina_api.serving import LATENCY_BOUNDS
 from afina_operator.judge import Evidence, Limits, Outcome, Sample, Verdict, judge, look
 from afina_operator.modeldeployment.readings import Batch
+from afina_operator.modeldeployment.rollout import is_shadow
 
 _OVERLOADED = "429"
 _MAX_MESSAGE, _MAX_FINDING = 1024, 512
+_SAME = 0.1
+"""Relative. Numbers that are no farther apart are the same answer."""
 _NOISE = 1e-3
 """Relative. A bound that went through the text format is that bound: neighbours are a tenth apart."""
 
@@ -49,19 +53,24 @@ def looked(
         return status
     if not {stable.revision, canary.revision} <= set(batches):
         return status
-    samples = _sample(batches[canary.revision]), _sample(batches[stable.revision])
+    tried, trusted = batches[canary.revision], batches[stable.revision]
+    # The stable servers have compared the canary's answers with theirs.
+    samples = _sample(tried, trusted.differences if trusted else {}), _sample(trusted, {})
     return status.model_copy(update={"rollout": _after(progress, rollout, samples)})
 
 
 def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | None, Sample | None]) -> RolloutStatus:
-    analysis = rollout.steps[progress.step].analysis if progress.step < len(rollout.steps) else None
+    judged = rollout.steps[progress.step].judged if progress.step < len(rollout.steps) else None
     limits = Limits(
-        min_samples=analysis.min_samples if analysis else 1,
+        min_samples=judged.min_samples if judged else 1,
         max_error_share_increase=rollout.judge.max_error_share_increase,
         max_latency_ratio=rollout.judge.max_latency_ratio,
         max_prediction_drift=rollout.judge.max_prediction_drift,
+        max_changed_answers=rollout.judge.max_changed_answers if any(s.shadow for s in rollout.steps) else None,
         alpha=rollout.judge.alpha,
     )
+    # Only in a step `shadow` answers are compared: in another there would never be enough of them.
+    of_step = limits if is_shadow(rollout, progress.step) else replace(limits, max_changed_answers=None)
     claimed = rollout.judge.model_dump_json(exclude={"alpha"})
     before = _restored(progress.judge_state, claimed)
     if progress.reason and before.index == progress.step and not any(_is_news(one) for one in samples):
@@ -69,11 +78,11 @@ def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | No
     step = before.step if before.index == progress.step else Evidence()
     state = _State(
         rollout=look(before.rollout, *samples, limits),
-        step=look(step, *samples, limits),
+        step=look(step, *samples, of_step),
         index=progress.step,
         limits=claimed,
     )
-    whole, present = judge(state.rollout, limits), judge(state.step, limits)
+    whole, present = judge(state.rollout, limits), judge(state.step, of_step)
     shown = whole if whole.outcome is Outcome.FAIL else present
     return progress.model_copy(
         update={
@@ -113,8 +122,13 @@ def _restored(text: str, claimed: str) -> _State:
     return state if state.limits == claimed else _State()
 
 
-def _sample(batch: Batch | None) -> Sample | None:
-    """The counts as the judge wants them. A request that was wrong in itself says nothing of a revision."""
+def _sample(batch: Batch | None, differences: Mapping[float, int]) -> Sample | None:
+    """The counts as the judge wants them. A request that was wrong in itself says nothing of a revision.
+
+    Args:
+        batch: of the revision.
+        differences: rows by how far its answer is from the stable revision's, where that was compared.
+    """
     if batch is None:
         return None
     failed = sum(count for code, count in batch.codes.items() if code.startswith("5") or code == _OVERLOADED)
@@ -124,6 +138,8 @@ def _sample(batch: Batch | None) -> Sample | None:
         errors=failed,
         latencies=tuple(_latencies(batch.seconds)),
         predictions=dict(batch.predictions),
+        compared=sum(differences.values()),
+        changed=sum(count for bound, count in differences.items() if bound > _SAME),
     )
 
 

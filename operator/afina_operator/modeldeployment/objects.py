@@ -34,6 +34,7 @@ DRAIN_SECONDS = 30
 _ROUTE_WAIT_SECONDS = 5
 """A pod that ends keeps answering for so long, until every gateway knows."""
 
+_HTTP: Json = {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}
 _SHARED_MEMORY = "128Mi"
 """More than Ray is told to take."""
 
@@ -41,6 +42,11 @@ _SHARED_MEMORY = "128Mi"
 def own_name(obj: Json) -> str:
     """Name of what there is one of: the HTTPRoute and the HorizontalPodAutoscaler."""
     return f"{PREFIX}-{obj['metadata']['name']}"
+
+
+def shadow_name(obj: Json) -> str:
+    """Name of the Service that leads to a canary while it is shown copies of requests."""
+    return f"{own_name(obj)}-shadow"
 
 
 def record(obj: Json, revision: Revision, number: int) -> Json:
@@ -58,7 +64,7 @@ def deployment(obj: Json, revision: Revision, replicas: int, settings: Settings)
         # The operator has a deadline of its own.
         "progressDeadlineSeconds": 86_400,
         "revisionHistoryLimit": 0,
-        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(revision, settings)},
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(obj, revision, settings)},
     }
     return _child(obj, DEPLOYMENTS, revision.name, {"spec": spec}, revision)
 
@@ -68,7 +74,7 @@ def service(obj: Json, revision: Revision) -> Json:
     spec = {
         "selector": _selector(obj, revision),
         "ports": [
-            {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"},
+            _HTTP,
             # The protocol's name tells gateways that it is HTTP/2 without TLS.
             {
                 "name": "grpc",
@@ -80,6 +86,12 @@ def service(obj: Json, revision: Revision) -> Json:
         ],
     }
     return _child(obj, SERVICES, revision.name, {"spec": spec}, revision)
+
+
+def shadow_service(obj: Json, canary: Revision) -> Json:
+    """The Service at which servers look whether there is a canary that wants copies of requests."""
+    spec = {"selector": _selector(obj, canary), "ports": [_HTTP]}
+    return _child(obj, SERVICES, shadow_name(obj), {"spec": spec})
 
 
 def route(obj: Json, wanted: ModelDeploymentSpec, weights: Mapping[str, int], canary: str | None) -> Json:
@@ -157,13 +169,13 @@ def _child(obj: Json, resource: Resource, name: str, content: Json, revision: Re
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
 
 
-def _pod_spec(revision: Revision, settings: Settings) -> Json:
+def _pod_spec(obj: Json, revision: Revision, settings: Settings) -> Json:
     found: Json = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": DRAIN_SECONDS + _ROUTE_WAIT_SECONDS,
         "securityContext": RESTRICTED_POD,
-        "containers": [_container(revision, settings)],
+        "containers": [_container(obj, revision, settings)],
         "volumes": [{"name": name, "emptyDir": about} for name, (_, about) in _volumes(revision).items()],
     }
     if revision.gpu:
@@ -180,7 +192,7 @@ def _volumes(revision: Revision) -> dict[str, tuple[str, Json]]:
     return found
 
 
-def _container(revision: Revision, settings: Settings) -> Json:
+def _container(obj: Json, revision: Revision, settings: Settings) -> Json:
     memory = quantity.memory(quantity.parse(revision.memory))
     limits: dict[str, Any] = {"memory": memory}
     if revision.gpu:
@@ -194,6 +206,7 @@ def _container(revision: Revision, settings: Settings) -> Json:
         "AFINA_MODEL_VERSION": revision.model.version,
         "AFINA_REVISION": revision.name,
         "AFINA_RUNTIME": revision.runtime,
+        "AFINA_SHADOW_URL": f"http://{shadow_name(obj)}:{PORT}",
         "AFINA_WORKERS": str(revision.workers),
         "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,

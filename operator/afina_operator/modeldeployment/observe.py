@@ -98,13 +98,19 @@ class Observer:
     async def _batches(self, obj: Json, route: Json | None, pods: Sequence[Json]) -> Mapping[str, Batch | None] | None:
         stable, canary = (dig(obj, "status", role, "revision") for role in ("stable", "canary"))
         uid = obj["metadata"]["uid"]
-        if not canary or not weights(route).get(canary):
+        if not canary or not (weights(route).get(canary) or _is_shadowed(obj)):
             self._readings.forget(uid)
             return None
         now = {one: await self._read([pod for pod in pods if _serves(pod, one)], PORT) for one in (stable, canary)}
         looks = int(dig(obj, "status", "rollout", "looks") or 0)
         started = dig(obj, "status", "rollout", "startTime")
         return self._readings.batches(uid, f"{canary}/{started}", looks, now)
+
+
+def _is_shadowed(obj: Json) -> bool:
+    """Whether the canary is shown copies of requests, which are its traffic even at weight 0."""
+    step = int(dig(obj, "status", "rollout", "step") or 0)
+    return dig(obj, "spec", "rollout", "steps", step, "shadow") is not None
 
 
 def _serves(pod: Json, revision: str) -> bool:

@@ -30,7 +30,7 @@ from afina_operator.modeldeployment.judging import looked
 from afina_operator.modeldeployment.news import ended, events, title
 from afina_operator.modeldeployment.observe import Observed
 from afina_operator.modeldeployment.revisions import Revision
-from afina_operator.modeldeployment.rollout import Canary, decide, goal, replicas
+from afina_operator.modeldeployment.rollout import Canary, decide, goal, is_shadow, replicas
 from afina_operator.modeldeployment.status import record, recorded
 from afina_operator.modeldeployment.surge import Sizes, reachable, sizes
 from afina_operator.ownership import Owner, owner
@@ -238,6 +238,14 @@ class _Pass:
             workload = objects.deployment(self._obj, revision, count, self._settings)
             yield from _made(self._workloads.get(revision.name), workload)
             yield from _made(services.get(revision.name), objects.service(self._obj, revision))
+        if canary := self._shadowed(status):
+            yield from _made(services.get(objects.shadow_name(self._obj)), objects.shadow_service(self._obj, canary))
+
+    def _shadowed(self, status: ModelDeploymentStatus) -> Revision | None:
+        """The canary, if it is shown copies of requests now."""
+        if status.canary is None or status.rollout is None or not is_shadow(self._spec.rollout, status.rollout.step):
+            return None
+        return self._known.get(status.canary.revision)
 
     def _next_number(self) -> int:
         return 1 + max((int(dig(one, "revision") or 0) for one in self._records.values()), default=0)
@@ -263,6 +271,8 @@ class _Pass:
         """What neither the route as it was seen, nor the decision names. Its pods answer what they have begun."""
         status = decision.status
         used = {one.revision for one in (status.stable, status.canary) if one} | set(self._weights)
+        if self._shadowed(status):
+            used.add(objects.shadow_name(self._obj))
         for resource in (SERVICES, DEPLOYMENTS):
             children = self._observed.children.get(resource, {})
             yield from (Delete(child) for name, child in children.items() if name not in used)

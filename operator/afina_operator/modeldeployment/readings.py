@@ -21,6 +21,7 @@ _TIMEOUT_SECONDS = 2.0
 _REQUESTS = "afina_model_requests_total"
 _SECONDS = "afina_model_request_seconds_bucket"
 _PREDICTIONS = "afina_model_predictions_total"
+_DIFFERENCES = "afina_model_shadow_difference_bucket"
 _MAX_BYTES = 1_000_000
 
 Counts = Mapping[tuple[str, str], float]
@@ -37,6 +38,8 @@ class Batch:
     """Requests by the upper bound of the bucket that their latency fell into."""
     predictions: Mapping[str, int] = field(default_factory=dict)
     """Predictions by bin."""
+    differences: Mapping[float, int] = field(default_factory=dict)
+    """Rows that another revision was shown too, by the upper bound of how far its answer was from this one's."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,9 @@ def _batch(reading: Reading, before: Mapping[str, Counts]) -> Batch:
             grown.update({key: int(value) for key, value in counts.items()})
     return Batch(
         codes={label: count for (name, label), count in grown.items() if name == _REQUESTS},
-        seconds=_per_bucket({float(label): count for (name, label), count in grown.items() if name == _SECONDS}),
+        seconds=_per_bucket(grown, _SECONDS),
         predictions={label: count for (name, label), count in grown.items() if name == _PREDICTIONS},
+        differences=_per_bucket(grown, _DIFFERENCES),
     )
 
 
@@ -109,7 +113,8 @@ def _growth(before: Counts, now: Counts) -> dict[tuple[str, str], int]:
     return {key: int(value - (0 if restarted else before.get(key, 0))) for key, value in now.items()}
 
 
-def _per_bucket(cumulative: Mapping[float, int]) -> dict[float, int]:
+def _per_bucket(grown: Mapping[tuple[str, str], int], histogram: str) -> dict[float, int]:
+    cumulative = {float(label): count for (name, label), count in grown.items() if name == histogram}
     found, below = {}, 0
     for bound in sorted(cumulative):
         found[bound], below = cumulative[bound] - below, cumulative[bound]
@@ -152,7 +157,7 @@ def parse(text: str) -> Counts:
     Raises:
         ValueError: it is no such text, or a counter is no number.
     """
-    label = {_REQUESTS: "code", _SECONDS: "le", _PREDICTIONS: "bin"}
+    label = {_REQUESTS: "code", _SECONDS: "le", _PREDICTIONS: "bin", _DIFFERENCES: "le"}
     try:
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         known = [sample for sample in samples if sample.name in label]

@@ -128,6 +128,11 @@ def replicas(spec: ModelDeploymentSpec) -> int:
     return min(max(spec.replicas, bounds.min_replicas), bounds.max_replicas) if bounds else spec.replicas
 
 
+def is_shadow(rollout: Rollout, step: int) -> bool:
+    """Whether the canary is shown copies of requests in that step."""
+    return step < len(rollout.steps) and rollout.steps[step].shadow is not None
+
+
 def goal(rollout: Rollout, index: int) -> int:
     """Percent of the requests that a ready canary is to have at that step.
 

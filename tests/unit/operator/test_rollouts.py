@@ -9,7 +9,7 @@ import pytest
 from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_operator import metrics
 from afina_operator.resources import AUTOSCALERS, DEPLOYMENTS, HTTP_ROUTES, PODS, SERVICES, Json, dig
-from world.modeldeployments import ROUTE, SPEC, TARGET, Behaviour, Lab
+from world.modeldeployments import ROUTE, SHADOW, SPEC, TARGET, Behaviour, Lab
 from world.passes import Fault
 
 
@@ -233,6 +233,49 @@ def test_testers_reach_the_canary_by_a_header_whatever_its_weight() -> None:
     assert (backend["name"], backend["weight"]) == (weighted["backendRefs"][1]["name"], 100)
     _said(lab, "abort")
     assert len(lab.world.objects[ROUTE]["spec"]["rules"]) == 1
+
+
+STEPS_WITH_SHADOW = [{"shadow": {"minSamples": 300}}, {"setWeight": 50}, {"analysis": {}}]
+
+
+def shown(behaviour: Behaviour) -> Lab:
+    """Version 2 is shown copies of requests."""
+    lab = serving()
+    lab.behaviours["2"] = behaviour
+    lab.apply(rollout={"steps": STEPS_WITH_SHADOW, "judge": {"maxChangedAnswers": 0.1}})
+    lab.models.champion = "2"
+    lab.live(lambda now: SHADOW in now.world.objects and now.versions() == {"1": 100, "2": 0}, requests=0)
+    return lab
+
+
+def test_a_shadow_is_passed_before_it_gets_a_request() -> None:
+    lab = shown(Behaviour(changed=0.02))
+    lab.live(lambda now: now.versions() == {"1": 50, "2": 50})
+    assert SHADOW not in lab.world.objects
+    lab.live(lambda now: now.versions() == {"2": 100})
+    assert [sorted(shares.values()) for shares in lab.routes] == [[100], [0, 100], [50, 50], [100]]
+
+
+def test_a_shadow_without_copies_waits() -> None:
+    lab = shown(Behaviour())
+    for _ in range(5):
+        lab.live(lambda _now: True, requests=0)
+    assert lab.condition("Inconclusive") == ("True", "TooFewSamples")
+    assert SHADOW in lab.world.objects
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [(Behaviour(changed=0.5), "answers: 50 %"), (Behaviour(error_share=0.3), "errors"), (BAD["is slow"][0], "latency")],
+    ids=["answers otherwise", "fails", "is slow"],
+)
+def test_a_bad_shadow_goes_without_a_request(behaviour: Behaviour, words: str) -> None:
+    lab = shown(behaviour)
+    lab.live(lambda now: now.condition("RolledBack") == ("True", "JudgeFailed"))
+    lab.rest()
+    assert words in lab.status()["rejected"]["message"]
+    assert max(shares.get(lab.status()["rejected"]["revision"], 0) for shares in lab.routes) == 0
+    assert SHADOW not in lab.world.objects
 
 
 def test_an_autoscaler_may_scale_in_a_rollout() -> None:
