@@ -172,6 +172,26 @@ def test_without_traffic_it_waits_until_somebody_aborts(served: Served) -> None:
     served.wait_stable(before["modelVersion"])
 
 
+def test_a_canary_is_shown_copies_before_it_gets_a_request(served: Served) -> None:
+    judge = {**JUDGE, "maxPredictionDrift": None, "maxChangedAnswers": 0.05}
+    served.patch({"rollout": {"steps": [{"shadow": {"minSamples": 50}}, *STEPS], "judge": judge}})
+    with (
+        Load(f"{served.url}/predict", BODIES, PER_SECOND) as load,
+        recorded_routes(served.cluster, served.namespace, served.name) as routes,
+    ):
+        good = served.models.register(GOOD)
+        trusted = served.wait_stable(good)["status"]["stable"]["revision"]
+        seen = len(routes.versions)
+        served.models.register(DRIFTED)
+        found = served.wait_rolled_back("JudgeFailed")
+        served.models.make_champion(good)
+        served.wait(lambda now: condition(now, "RolledBack").get("status") == "False", "the alias is back")
+    served.patch({"rollout": {"steps": STEPS, "judge": {**JUDGE, "maxChangedAnswers": None}}})
+    assert "answers: " in found["status"]["rejected"]["message"]
+    assert {shares.get(trusted) for _, shares in routes.versions[seen:]} == {100}
+    assert not load.failures()
+
+
 def test_the_scale_subresource_sets_the_replicas(served: Served) -> None:
     served.cluster.kubectl("scale", "mldep", served.name, "--replicas=2", namespace=served.namespace)
     served.wait(lambda now: now["status"].get("replicas") == 2, "two replicas")
