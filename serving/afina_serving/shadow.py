@@ -39,7 +39,11 @@ class Shadow:
 
     async def watch(self) -> None:
         """See, again and again, whether there is somebody to send copies to."""
-        async with httpx2.AsyncClient(base_url=self._url, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+        # A connection that is kept goes on leading to whom the name led to when it was made: once, that was us.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        async with httpx2.AsyncClient(
+            base_url=self._url, timeout=_TIMEOUT_SECONDS, limits=limits, trust_env=False
+        ) as client:
             self._client = client
             while True:
                 self._is_there = await self._look(client)
