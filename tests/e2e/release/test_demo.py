@@ -109,7 +109,13 @@ def test_leaves_runs_and_plots_in_mlflow(example: Example, ended: Json, mlflow: 
     assert [file for file in files if "param" in file], files
 
 
-def test_learns_a_model_that_is_promoted(cluster: Cluster, told: str) -> None:
+def test_learns_a_first_model_that_is_promoted(cluster: Cluster, told: str) -> None:
+    found = cluster.get("automljob", f"{MODEL}-linear", NAMESPACE)
+    assert found
+    assert sorted(found["status"]["model"]["aliases"]) == ["candidate", "champion"]
+
+
+def test_learns_a_better_model(cluster: Cluster, told: str) -> None:
     found = cluster.get("automljob", MODEL, NAMESPACE)
     assert found
     assert verdict(found) == ("True", "ModelReady"), found["status"]
