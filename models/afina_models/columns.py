@@ -22,8 +22,9 @@ def from_rows(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> Co
     # One array for all: numpy takes its time for each.
     numbers = np.array([[as_number(row.get(name), types[name]) for row in rows] for name in numeric], dtype=float)
     found = dict(zip(numeric, numbers, strict=True))
-    for name in types.keys() - found.keys():
-        found[name] = np.array([as_text(row.get(name)) for row in rows], dtype=object)
+    for name in types:
+        if name not in found:
+            found[name] = np.array([as_text(row.get(name)) for row in rows], dtype=object)
     return found
 
 
