@@ -1,5 +1,6 @@
 """A model whose predictions are made by other processes of the pod."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,32 @@ from afina_serving.model import Predicting, ServedModel
 
 Ask = Callable[[Columns], Predictions]
 """Has a prediction made by another process. Blocks; may be called from several threads at once."""
+_PAUSE_SECONDS = 0.05
+
+
+class WorkerDiedError(Exception):
+    """A process ended before it had answered. The runtime starts another in its place."""
+
+
+def asking(ask_once: Callable[[Columns, float], Predictions], seconds: float) -> Ask:
+    """Ask whoever has taken the place of a worker that died: predicting changes nothing.
+
+    Args:
+        ask_once: asks, and waits for so many seconds. Raises WorkerDiedError.
+        seconds: until no other worker is asked. The error of the last is raised then.
+    """
+
+    def ask(columns: Columns) -> Predictions:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return ask_once(columns, max(deadline - time.monotonic(), _PAUSE_SECONDS))
+            except WorkerDiedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    return ask
 
 
 class RemotePredictor:

@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,12 +15,11 @@ from afina_models.columns import Columns
 from afina_models.predictor import Predictions, Predictor
 from afina_serving.ending import needed
 from afina_serving.errors import StartError
-from afina_serving.remote import Ask
+from afina_serving.remote import Ask, WorkerDiedError, asking
 from afina_serving.settings import Settings
 
 _OBJECT_STORE_BYTES = 80 * 2**20
 """Ray takes no less than 75 MiB. What is larger than 100 KiB passes through it, and nothing stays."""
-_PAUSE_SECONDS = 0.05
 _HEALTH_CHECK_SECONDS = 2.0
 """So soon a replica that has died is seen and replaced."""
 _LOG_BYTES = 10 * 2**20
@@ -115,19 +113,11 @@ def _children() -> list[int]:
 def _asking(handle: Any, seconds: float) -> Ask:
     from ray.exceptions import RayActorError
 
-    def ask(columns: Columns) -> Predictions:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                found: Predictions = handle.predict.remote(columns).result(
-                    timeout_s=max(deadline - time.monotonic(), 0)
-                )
-            except RayActorError:
-                # The replica has died. Serve starts another, which is asked once more: predicting changes nothing.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                return found
+    def ask_once(columns: Columns, wait_seconds: float) -> Predictions:
+        try:
+            found: Predictions = handle.predict.remote(columns).result(timeout_s=wait_seconds)
+        except RayActorError as error:
+            raise WorkerDiedError(str(error)) from error
+        return found
 
-    return ask
+    return asking(ask_once, seconds)

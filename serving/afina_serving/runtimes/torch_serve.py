@@ -25,7 +25,7 @@ from afina_models.columns import Columns
 from afina_models.predictor import Predictions
 from afina_serving.ending import needed
 from afina_serving.errors import StartError
-from afina_serving.remote import Ask
+from afina_serving.remote import Ask, WorkerDiedError, asking
 from afina_serving.runtimes import torch_handler
 from afina_serving.runtimes.messages import packed_columns, unpacked_predictions
 from afina_serving.settings import Settings
@@ -166,20 +166,13 @@ def _wait(look: Callable[[], T | None], process: subprocess.Popen[bytes]) -> T:
 
 
 def _asking(pool: urllib3.HTTPConnectionPool, seconds: float) -> Ask:
-    def ask(columns: Columns) -> Predictions:
-        deadline, body = time.monotonic() + seconds, packed_columns(columns)
-        while True:
-            try:
-                left = max(deadline - time.monotonic(), _PAUSE_SECONDS)
-                answer = pool.request("POST", _PATH, body=body, timeout=left)
-                if answer.status == 200:
-                    return unpacked_predictions(answer.data)
-                problem = f"{answer.status}: {answer.data[:_MAX_MESSAGE]!r}"
-            except urllib3.exceptions.HTTPError as error:
-                problem = repr(error)
-            # A worker has died. TorchServe starts another, which is asked once more: predicting changes nothing.
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"TorchServe does not answer: {problem}")
-            time.sleep(_PAUSE_SECONDS)
+    def ask_once(columns: Columns, wait_seconds: float) -> Predictions:
+        try:
+            answer = pool.request("POST", _PATH, body=packed_columns(columns), timeout=wait_seconds)
+        except urllib3.exceptions.HTTPError as error:
+            raise WorkerDiedError(f"TorchServe does not answer: {error!r}") from error
+        if answer.status != 200:
+            raise WorkerDiedError(f"TorchServe answers {answer.status}: {answer.data[:_MAX_MESSAGE]!r}")
+        return unpacked_predictions(answer.data)
 
-    return ask
+    return asking(ask_once, seconds)
