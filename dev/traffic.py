@@ -12,7 +12,8 @@ from typing import Self
 
 import aiohttp
 
-REVISION_HEADER = "Afina-Revision"
+from afina_api.serving import REVISION_HEADER
+
 _TIMEOUT_SECONDS = 10.0
 
 

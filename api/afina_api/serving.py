@@ -8,6 +8,9 @@ from afina_api.reasons import Documented
 RuntimeName = Literal["Uvicorn", "RayServe", "TorchServe"]
 """What predicts in a pod."""
 
+REVISION_HEADER = "Afina-Revision"
+"""Of every answer: which revision gave it."""
+
 DIFFERENCE_BOUNDS = (0.0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Upper bounds of the buckets of `afina_model_shadow_difference`."""
 

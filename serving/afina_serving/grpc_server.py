@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2 as messages
 
+from afina_api.serving import REVISION_HEADER
 from afina_serving import calls, metadata
 from afina_serving.errors import RequestError
-from afina_serving.metadata import REVISION_HEADER
 from afina_serving.service import Service
 
 _SERVICE = "inference.GRPCInferenceService"

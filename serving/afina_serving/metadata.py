@@ -8,9 +8,6 @@ from afina_serving.inputs import COLUMN_DATATYPES
 from afina_serving.model import ServedModel
 from afina_serving.settings import Identity
 
-REVISION_HEADER = "Afina-Revision"
-"""Of every answer: which revision gave it."""
-
 
 def about_server() -> dict[str, Any]:
     """The server and the extensions of the protocol that it knows."""

@@ -7,10 +7,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from afina_api.serving import REVISION_HEADER
 from afina_serving.app import application
 from afina_serving.grpc_server import GrpcServer
 from afina_serving.lifecycle import Lifecycle
-from afina_serving.metadata import REVISION_HEADER
 from afina_serving.service import Service
 from afina_serving.shadow import Shadow
 

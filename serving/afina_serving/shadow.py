@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import httpx2
 
-from afina_serving.metadata import REVISION_HEADER
+from afina_api.serving import REVISION_HEADER
 from afina_serving.metrics import Metrics
 
 _LOOK_SECONDS, _TIMEOUT_SECONDS = 2.0, 10.0
