@@ -24,14 +24,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import uvloop
 
 from afina_jobs.automl.export import Uncertainty
 from afina_models.digest import FILES
 from support.model_servers import an_environment
 from support.models import a_regressor, exported
-from support.servers import free_port
+from support.servers import free_port, process_tree
 
 FEATURES = [f"x{number}" for number in range(30)]
 TREES = 100
@@ -76,15 +75,11 @@ class Started:
 
     def memory_mib(self) -> float:
         """Of all its processes; what some of them share counts once."""
-        return float(sum(process.memory_full_info().pss for process in self._processes()) / 2**20)
+        return float(sum(process.memory_full_info().pss for process in process_tree(self.pid)) / 2**20)
 
     def processor_seconds(self) -> float:
         """Of all its processes until now."""
-        return float(sum(sum(process.cpu_times()[:2]) for process in self._processes()))
-
-    def _processes(self) -> list[psutil.Process]:
-        first = psutil.Process(self.pid)
-        return [first, *first.children(recursive=True)]
+        return float(sum(sum(process.cpu_times()[:2]) for process in process_tree(self.pid)))
 
 
 Asked = tuple[Peer, Started, Request]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,16 @@ from afina_models.arrays import Array
 from afina_models.combination import Weighted
 from afina_models.digest import FILES, digest
 
+HOUSE: dict[str, Any] = {
+    "area": 150.0,
+    "town": "Soria",
+    "garden": True,
+    "built": "1999-05-01T00:00:00Z",
+    "note": "as good as new",
+}
+KINDS = {"area": "FP64", "town": "BYTES", "garden": "BOOL", "built": "BYTES", "note": "BYTES"}
+"""The Open Inference Protocol's types of the columns of a house."""
+DTYPES = {"FP64": float, "INT64": np.int64, "BOOL": bool, "BYTES": object}
 HOUSES = {"area": "Numeric", "town": "Categorical", "garden": "Boolean", "built": "Datetime", "note": "Text"}
 SUMS = {"a": "Numeric", "b": "Numeric", "c": "Numeric"}
 

@@ -14,11 +14,13 @@ import pytest
 from tritonclient import grpc, http
 
 from support.model_servers import ModelServer, Reply, a_server
+from support.models import HOUSE, a_classifier, a_regressor
 from support.searches import wait_for
+from support.servers import process_tree
 
-HOUSE = {"area": 150.0, "town": "Soria", "garden": True, "built": "1999-05-01T00:00:00Z", "note": "as good as new"}
 SUM = {"a": 1.0, "b": 0.1, "c": -7.3}
 ROWS: dict[str, list[dict[str, Any]]] = {"houses": [HOUSE, {"town": "Atlantis"}, {}], "sums": [SUM, {"a": 1e-300}, {}]}
+MODELS = {"classes": (a_classifier, "houses"), "numbers": (a_regressor, "sums")}
 LIMITS = {"AFINA_MAX_BODY_BYTES": "200000", "AFINA_TIMEOUT_SECONDS": "60"}
 _END_SECONDS = 60
 
@@ -55,8 +57,7 @@ def a_pair(folder: Path, export: Callable[[Path], str], rows: str, runtime: str)
 def processes(server: ModelServer) -> list[psutil.Process]:
     """The server's, and all that it has started."""
     assert server.process
-    first = psutil.Process(server.process.pid)
-    return [first, *first.children(recursive=True)]
+    return process_tree(server.process.pid)
 
 
 def called(server: ModelServer, word: str) -> list[psutil.Process]:

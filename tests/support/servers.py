@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import psutil
+
 from support.searches import wait_for
 
 
@@ -88,3 +90,9 @@ def free_port(address: str = "127.0.0.1") -> int:
         listener.bind((address, 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def process_tree(pid: int) -> list[psutil.Process]:
+    """A process, and all that it has started."""
+    first = psutil.Process(pid)
+    return [first, *first.children(recursive=True)]

@@ -16,13 +16,10 @@ from tritonclient.utils import InferenceServerException
 
 from afina_serving.settings import Limits
 from support.model_servers import ModelServer, a_server
-from support.models import a_regressor
+from support.models import DTYPES, HOUSE, KINDS, a_regressor
 from support.searches import wait_for
 from support.slow_servers import Slow
 
-HOUSE = {"area": 150.0, "town": "Soria", "garden": True, "built": "1999-05-01T00:00:00Z", "note": "as good as new"}
-KINDS = {"area": "FP64", "town": "BYTES", "garden": "BOOL", "built": "BYTES", "note": "BYTES"}
-DTYPES = {"FP64": float, "BOOL": bool, "BYTES": object}
 NUMBERS = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
 
 

@@ -6,10 +6,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from support.model_servers import ModelServer
-
-HOUSE = {"area": 150.0, "town": "Soria", "garden": True, "built": "1999-05-01T00:00:00Z", "note": "as good as new"}
-KINDS = {"area": "FP64", "town": "BYTES", "garden": "BOOL", "built": "BYTES", "note": "BYTES"}
-DTYPES = {"FP64": float, "INT64": np.int64, "BOOL": bool, "BYTES": object}
+from support.models import DTYPES, HOUSE, KINDS
 
 
 def client_of(server: ModelServer) -> InferenceServerClient:

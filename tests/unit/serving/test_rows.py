@@ -3,8 +3,7 @@
 import pytest
 
 from support.model_servers import ModelServer
-
-HOUSE = {"area": 150.0, "town": "Soria", "garden": True, "built": "1999-05-01T00:00:00Z", "note": "as good as new"}
+from support.models import HOUSE
 
 
 def test_classes(classifier: ModelServer) -> None:

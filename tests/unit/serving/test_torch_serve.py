@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from support.model_servers import a_server
-from support.models import a_classifier, a_regressor
-from support.runtimes import Pair, SameAsUvicorn, a_pair, called, open_ports
-
-MODELS = {"classes": (a_classifier, "houses"), "numbers": (a_regressor, "sums")}
+from support.models import a_regressor
+from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, called, open_ports
 
 
 @pytest.fixture(scope="module", params=MODELS.values(), ids=list(MODELS))
