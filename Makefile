@@ -15,6 +15,7 @@ again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(
 PARALLEL := -n 3 --dist worksteal
 # Those on the cluster wait more than they work.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch)
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
@@ -52,7 +53,7 @@ images: ## Build and push the images
 
 # --- Code -------------------------------------------------------------------------------------------------------
 
-.PHONY: venv lock crds docs lint lint-chart format unit integration e2e
+.PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 
 .venv/stamp: requirements/dev.txt requirements/uv.txt pyproject.toml
@@ -94,7 +95,12 @@ integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and 
 e2e: up ## Tests on the whole cluster
 	$(DEVCLUSTER) tools versitygw >/dev/null
 	$(PYTEST) tests/e2e/release --maxfail=5 $(call again,tests/e2e/release)
-	$(PYTEST) tests/e2e --ignore=tests/e2e/release --maxfail=10 $(SIDE_BY_SIDE) $(call again,tests/e2e --ignore=tests/e2e/release)
+	$(PYTEST) $(PODS) --maxfail=10 $(SIDE_BY_SIDE) $(call again,$(PODS))
+
+e2e-torch: up ## Tests of what needs torch, on the whole cluster (an image of 5 GB)
+	$(DEVCLUSTER) images --torch
+	$(DEVCLUSTER) tools versitygw >/dev/null
+	$(PYTEST) tests/e2e/torch
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
