@@ -1,10 +1,12 @@
 """What is counted, for the judge of the canary and for Prometheus."""
 
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from afina_api.serving import DIFFERENCE_BOUNDS, LATENCY_BOUNDS
 from afina_serving.settings import Identity
@@ -17,7 +19,13 @@ _SIZES = [2**step for step in range(8)]
 class Metrics:
     """The counters of this server. Only requests to the model are counted, not those for health or metrics."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, drift: Callable[[], Mapping[str, float]]) -> None:
+        """Count from 0.
+
+        Args:
+            identity: of the model.
+            drift: how far the inputs are from those of training, by column.
+        """
         self._registry = CollectorRegistry()
         known = self._registry
         self._requests = Counter("afina_model_requests", "Requests to the model.", ["code"], registry=known)
@@ -41,6 +49,7 @@ class Metrics:
         about = Gauge("afina_model_info", "The model.", ["model", "version", "digest", "revision"], registry=known)
         about.labels(identity.name, identity.version, identity.digest, identity.revision).set(1)
         ProcessCollector(registry=known)
+        known.register(_Drift(drift))
 
     def began(self, requests: int) -> None:
         """So many requests go to the model together."""
@@ -77,3 +86,20 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""
         return prometheus_client.generate_latest(self._registry)
+
+
+class _Drift(Collector):
+    """Reckoned when it is asked for."""
+
+    def __init__(self, drift: Callable[[], Mapping[str, float]]) -> None:
+        self._drift = drift
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        found = GaugeMetricFamily(
+            "afina_model_input_drift",
+            "Population stability index of a column against the rows that were learned from.",
+            labels=["column"],
+        )
+        for column, index in self._drift().items():
+            found.add_metric([column], index)
+        return [found]

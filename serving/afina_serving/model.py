@@ -8,10 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from afina_api.serving import ServerReason
+from afina_models import reference
 from afina_models.columns import Columns
 from afina_models.digest import DigestError
 from afina_models.pipeline import Pipeline
 from afina_models.predictor import Predictions, Predictor
+from afina_serving.drift import InputDrift
 from afina_serving.errors import RequestError, StartError
 from afina_serving.settings import Identity
 
@@ -37,9 +39,10 @@ class ServedModel:
     parallel = 1
     """Predictions that it makes at the same time."""
 
-    def __init__(self, predictor: Predicting, identity: Identity) -> None:
+    def __init__(self, predictor: Predicting, identity: Identity, drift: InputDrift) -> None:
         self.predictor = predictor
         self.identity = identity
+        self.drift = drift
         self.types: Mapping[str, str] = predictor.pipeline.types
         self.classes: Sequence[str] = predictor.classes
         self._row_seconds = self._warm_up()
@@ -53,12 +56,13 @@ class ServedModel:
         """
         try:
             predictor = Predictor.load(folder, identity.digest)
+            drift = InputDrift(reference.load(folder / reference.REFERENCE))
         except DigestError as error:
             raise StartError(ServerReason.DIGEST_MISMATCH, str(error)) from error
         except Exception as error:  # whatever the libraries of the formats may raise
             message = f"the model in {folder} cannot be read: {error!r}"
             raise StartError(ServerReason.MODEL_UNREADABLE, message) from error
-        return cls(predictor, identity)
+        return cls(predictor, identity, drift)
 
     def is_quick(self, body: bytes) -> bool:
         """Whether the request is answered before a thread would have begun with it."""
@@ -74,6 +78,7 @@ class ServedModel:
         if not np.isfinite(found.values).all():
             rows = np.flatnonzero(~np.isfinite(found.values).reshape(len(found.values), -1).all(axis=1))
             raise RequestError(500, f"the model's answer to row {rows[0]} is not finite")
+        self.drift.add(columns)
         return found
 
     def _warm_up(self) -> float:

@@ -56,7 +56,7 @@ class RemoteModel(ServedModel):
     """The model of this server, predicted with elsewhere."""
 
     def __init__(self, model: ServedModel, ask: Ask, workers: int) -> None:
-        super().__init__(RemotePredictor(model.predictor, ask), model.identity)
+        super().__init__(RemotePredictor(model.predictor, ask), model.identity, model.drift)
         self.parallel = workers
 
     def is_quick(self, body: bytes) -> bool:

@@ -29,7 +29,7 @@ class Service:
         self.model = model
         self.limits = limits
         self.lifecycle = lifecycle
-        self.metrics = Metrics(model.identity)
+        self.metrics = Metrics(model.identity, model.drift.indices)
         self.shadow = Shadow(shadow_url, model.identity.revision, self.metrics) if shadow_url else None
         self._quick = Work(self._answered_here)
         self._long = Work(self._answered_in_thread, model.parallel)

@@ -13,6 +13,7 @@ from afina_jobs.automl.problem import Problem
 from afina_models.combination import Weighted
 from afina_models.digest import FILES, digest
 from afina_models.formats.forest import Forest
+from afina_models.reference import reference
 from support.models import SUMS, sums
 
 BODIES = [{"rows": [{"a": (number + 0.5) / 10, "b": 0.0, "c": 0.0}]} for number in range(10)]
@@ -32,13 +33,14 @@ class Canary:
     def export(self, folder: Path) -> str:
         """Write it as the artifacts of a registered version have it; its digest."""
         frame, target = sums()
-        fitted, _ = pipeline.fit(from_table(frame, SUMS), SUMS, target, 0, seed=0)
+        columns = from_table(frame, SUMS)
+        fitted, _ = pipeline.fit(columns, SUMS, target, 0, seed=0)
         member = folder / "fitted" / "only"
         member.mkdir(parents=True)
         fitted.save(member / "features.json")
         self._forest().save(member / "model.npz")
         recipe = Recipe("only", Problem("Regression", "RMSE", ()), ("only",), ("RandomForest",), Weighted([1.0]))
-        export.write(recipe, folder / "fitted", folder / "model" / FILES)
+        export.write(recipe, folder / "fitted", reference(columns, SUMS), folder / "model" / FILES)
         return digest(folder / "model" / FILES)
 
     def _forest(self) -> Forest:

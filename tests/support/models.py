@@ -17,6 +17,7 @@ from afina_jobs.automl.problem import Problem
 from afina_models.arrays import Array
 from afina_models.combination import Weighted
 from afina_models.digest import FILES, digest
+from afina_models.reference import reference
 
 HOUSE: dict[str, Any] = {
     "area": 150.0,
@@ -78,7 +79,8 @@ def exported(
 ) -> str:
     """Fit a family to a table and export it, as the artifacts of a registered version have it; its digest."""
     family, metric = FAMILIES[name], "LogLoss" if classes else "RMSE"
-    fitted, plain = pipeline.fit(from_table(frame, types), types, target, len(classes), seed=0)
+    columns = from_table(frame, types)
+    fitted, plain = pipeline.fit(columns, types, target, len(classes), seed=0)
     rows = Rows(fitted.view(plain, family.format.view), target)
     model = family.fit(Order(rows, len(classes), metric, family.default, seed=0, threads=1, rounds=rounds))
     member = folder / "fitted" / "only"
@@ -87,5 +89,5 @@ def exported(
     model.save(member / f"model{family.format.suffix}")
     problem = Problem("Classification" if classes else "Regression", metric, tuple(classes))
     recipe = Recipe("only", problem, ("only",), (name,), Weighted([1.0]), uncertainty)
-    export.write(recipe, folder / "fitted", folder / "model" / FILES)
+    export.write(recipe, folder / "fitted", reference(columns, types), folder / "model" / FILES)
     return digest(folder / "model" / FILES)

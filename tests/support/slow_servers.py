@@ -9,6 +9,7 @@ from afina_models.columns import Columns
 from afina_models.digest import FILES
 from afina_models.predictor import Predictor
 from afina_serving import server as serving
+from afina_serving.drift import InputDrift
 from afina_serving.grpc_server import GrpcServer
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.model import ServedModel
@@ -26,7 +27,7 @@ class Slow:
     def __init__(self, folder: Path, limits: Limits) -> None:
         identity = Identity("houses", "3", a_regressor(folder), "mldep-houses-1")
         self.predictor = Predictor.load(folder / "model" / FILES, identity.digest)
-        self.model = ServedModel(self.predictor, identity)
+        self.model = ServedModel(self.predictor, identity, InputDrift({}))
         self.let = threading.Event()
         self.begun = threading.Semaphore(0)
         self._predict = self.predictor.predict

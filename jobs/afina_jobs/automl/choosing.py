@@ -17,6 +17,7 @@ from afina_jobs.automl.problem import CannotLearnError
 from afina_models.arrays import Array
 from afina_models.digest import digest, size_bytes
 from afina_models.predictor import Predictor
+from afina_models.reference import reference
 
 _MAX_MESSAGE = 256
 _RELATIVE, _ABSOLUTE = 1e-5, 1e-6
@@ -66,9 +67,10 @@ def export_all(data: Data, found: Sequence[Candidate], fitted: Path, folder: Pat
     """
     sample = data.frame.iloc[data.splits.holdout[:SAMPLE_ROWS]]
     folders = [folder / candidate.recipe.name for candidate in found]
+    learned = reference(data.columns(data.splits.development), data.settled.types)
     for candidate, place in zip(found, folders, strict=True):
         complete = replace(candidate.recipe, uncertainty=uncertainty(data, candidate.unseen))
-        export.write(complete, fitted, place)
+        export.write(complete, fitted, learned, place)
     digests = {place: digest(place) for place in folders}
     columns = from_table(sample, data.settled.types)
     measured = measure(to_rows(sample[list(data.settled.types)]), digests, folder)

@@ -2,16 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from afina_jobs.automl import conformal
 from afina_jobs.automl.problem import Problem
-from afina_models import calibration
+from afina_models import calibration, reference
 from afina_models.calibration import Calibration
 from afina_models.combination import Combination
 from afina_models.formats.catalogue import FORMATS
+from afina_models.reference import ColumnReference
 
 FORMAT = 1
 
@@ -62,12 +64,13 @@ class Recipe:
         }
 
 
-def write(recipe: Recipe, fitted: Path, folder: Path) -> None:
+def write(recipe: Recipe, fitted: Path, rows: Mapping[str, ColumnReference], folder: Path) -> None:
     """Write a model into a folder, anew.
 
     Args:
         recipe: of the model.
         fitted: folder with a folder for each member, as `CrossValidation.refit` leaves it.
+        rows: what those were like that it learned from, by column.
         folder: where to.
     """
     shutil.rmtree(folder, ignore_errors=True)
@@ -78,4 +81,5 @@ def write(recipe: Recipe, fitted: Path, folder: Path) -> None:
         shutil.copyfile(source / f"model{FORMATS[member['family']].suffix}", folder / member["file"])
         # The same for all: fitted to the same rows by the same seed.
         shutil.copyfile(source / "features.json", folder / "features.json")
+    reference.save(rows, folder / reference.REFERENCE)
     (folder / "model.json").write_text(json.dumps(state, indent=1))
