@@ -16,6 +16,8 @@ PARALLEL := -n 3 --dist worksteal
 # Those on the cluster wait more than they work.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch)
+# The tests start hundreds of interpreters: what these import is to be compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
