@@ -362,7 +362,8 @@ def test_a_model_that_was_changed_is_refused(
     store, prefix = s3_server.client(), str(version.source).replace("mlflow-artifacts:/", "runs/") + "/afina/"
     listed = store.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
     contents = {entry["Key"]: store.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read() for entry in listed}
-    assert {key.removeprefix(prefix) for key in contents} == {"model.json", "features.json", "member-0.npz"}
+    names = {key.removeprefix(prefix) for key in contents}
+    assert names == {"model.json", "features.json", "reference.json", "member-0.npz"}
     for key, content in contents.items():
         for place in (0, len(content) // 2, len(content) - 1):
             flipped = bytearray(content)
