@@ -16,6 +16,7 @@ from afina_api.base import (
     refuse_duplicates,
     rule,
 )
+from afina_api.s3 import S3Bucket
 
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 ColumnType = Literal["Numeric", "Categorical", "Boolean", "Datetime", "Text"]
@@ -28,19 +29,11 @@ _ZIP_URL = re.compile(r"[^?#]*\.zip([?#]|$)")
 _WHOLE_FOLDERS = "images come as a folder from s3 or from a volume, or in one file that ends in .zip"
 
 
-class S3Source(Model):
+class S3Source(S3Bucket):
     """Objects in an S3 bucket."""
 
-    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", min_length=3, max_length=63)]
-    """Name of the bucket."""
     key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     """Key of the object; of images: the prefix of all of them, or an archive that ends in .zip."""
-    endpoint_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$", max_length=253)] | None = None
-    """Where the server is not Amazon's: its URL."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$", max_length=63)] | None = None
-    """Region of the bucket."""
-    secret_ref: LocalReference | None = None
-    """Secret with the entries AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Unset: the bucket is public."""
 
 
 class VolumeSource(Model):

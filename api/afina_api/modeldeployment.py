@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from afina_api import quantity
 from afina_api.base import DnsSubdomain, LocalReference, Metadata, Model, Resources, Status, rule
+from afina_api.s3 import S3Bucket
 from afina_api.serving import RuntimeName
 
 ROLLOUT_ANNOTATION = "afina.dev/rollout"
@@ -233,6 +234,34 @@ class Autoscaling(Model):
         return self
 
 
+class S3Sink(S3Bucket):
+    """Where objects are written to in S3."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^([^/\x00]+/)*$", max_length=512)] = ""
+    """Their keys begin so: empty, or with a slash at the end."""
+
+
+class LogSink(Model):
+    """Where the log is written to."""
+
+    s3: S3Sink
+    """A bucket, and the prefix of the objects."""
+
+
+class PredictionLogging(Model):
+    """A sample of what is asked and answered, kept as lines of JSON that a Dataset can be made of."""
+
+    sample_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the requests."""
+    redact: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=253)]],
+        Field(max_length=500, default_factory=list),
+    ]
+    """Columns that are left out."""
+    sink: LogSink
+    """Where it is written to."""
+
+
 class ModelDeploymentSpec(Model):
     """Which model, how it is served, and how it is changed."""
 
@@ -267,6 +296,8 @@ class ModelDeploymentSpec(Model):
     """How a change gets from no traffic to all of it."""
     endpoint: Endpoint
     """Where clients find it."""
+    logging: PredictionLogging | None = None
+    """Keeps a sample of what is asked and answered. A change renews the pods one by one, without a rollout."""
 
     @model_validator(mode="after")
     def _has_memory(self) -> Self:

@@ -4,12 +4,19 @@ import math
 from typing import Literal
 
 from afina_api.reasons import Documented
+from afina_api.s3 import S3_KEYS
 
 RuntimeName = Literal["Uvicorn", "RayServe", "TorchServe"]
 """What predicts in a pod."""
 
 REVISION_HEADER = "Afina-Revision"
 """Of every answer: which revision gave it."""
+
+REQUEST_HEADER = "Afina-Request"
+"""Of an answer that is in the prediction log: its name there."""
+
+LOG_KEYS = tuple(f"AFINA_LOG_{key}" for key in S3_KEYS)
+"""Variables with S3's keys for the prediction log. Those of the model's own download are others."""
 
 DIFFERENCE_BOUNDS = (0.0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Upper bounds of the buckets of `afina_model_shadow_difference`."""

@@ -25,3 +25,8 @@ RESTRICTED_CONTAINER: Json = {
     "readOnlyRootFilesystem": True,
 }
 """Security context of a container."""
+
+
+def from_secret(variable: str, name: str, key: str) -> Json:
+    """A variable whose value is in a Secret, as a container names it."""
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}

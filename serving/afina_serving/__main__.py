@@ -42,6 +42,7 @@ def run(env: Mapping[str, str]) -> None:
     from afina_serving.download import fetched
     from afina_serving.lifecycle import Lifecycle
     from afina_serving.model import ServedModel
+    from afina_serving.prediction_log import s3_put
     from afina_serving.runtimes import running
     from afina_serving.server import serve
     from afina_serving.service import Service
@@ -51,7 +52,9 @@ def run(env: Mapping[str, str]) -> None:
     loaded = ServedModel.load(folder, identity)
     log.info("%s version %s is loaded", identity.name, identity.version)
     with running(loaded, folder, settings) as model:
-        serve(Service(model, settings.limits, Lifecycle(), settings.shadow), settings.port, settings.grpc_port)
+        logging_ = (settings.logging, s3_put(settings.logging, env)) if settings.logging else None
+        service = Service(model, settings.limits, Lifecycle(), settings.shadow, logging_)
+        serve(service, settings.port, settings.grpc_port)
 
 
 if __name__ == "__main__":

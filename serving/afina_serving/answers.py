@@ -4,7 +4,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,17 +25,31 @@ from afina_serving.tensors import Tensor
 
 RISK_LEVELS = ((0.85, "low"), (0.70, "medium"), (0.50, "high"), (0.0, "very_high"))
 """By the probability of the answer, from so much on."""
-_JSON = "application/json"
+_AS_JSON = MappingProxyType({"Content-Type": "application/json"})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The reply, and what is counted of it."""
+    """The reply, and what is counted and kept of it."""
 
     content: bytes
+    headers: Mapping[str, str]
+    columns: Columns
+    found: Predictions
     bins: Mapping[str, int]
+    """Rows by class or range."""
     uncertainties: Sequence[float]
-    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": _JSON})
+    """Of the rows."""
+
+    @classmethod
+    def of(
+        cls, content: bytes, columns: Columns, found: Predictions, headers: Mapping[str, str] = _AS_JSON
+    ) -> "Answer":
+        """The reply, with its rows counted."""
+        if found.labels is None:
+            return cls(content, headers, columns, found, bins(found.values.tolist()), ())
+        doubts = (1 - confidence(found.values)).tolist()
+        return cls(content, headers, columns, found, Counter(found.labels), doubts)
 
 
 @dataclass(frozen=True)
@@ -68,7 +83,7 @@ def predict(model: ServedModel, body: bytes) -> Question:
             "processing_time": time.perf_counter() - began,
             "warnings": warnings,
         }
-        return Answer(to_json(told), *counted(found))
+        return Answer.of(to_json(told), columns, found)
 
     return Question(columns, answer)
 
@@ -82,15 +97,16 @@ def infer(model: ServedModel, body: bytes, header_length: str | None = None) -> 
     request, given = tensors.read_request(body, header_length)
     asked = None if request.outputs is None else {output.name: output for output in request.outputs}
     require_outputs(model, asked or ())
+    columns = inputs.columns(given, model.types)
 
     def answer(found: Predictions) -> Answer:
         text, data = _written(model, request, outputs(found, asked), asked or {})
         if not data:
-            return Answer(text, *counted(found))
+            return Answer.of(text, columns, found)
         headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
-        return Answer(text + data, *counted(found), headers)
+        return Answer.of(text + data, columns, found, headers)
 
-    return Question(inputs.columns(given, model.types), answer)
+    return Question(columns, answer)
 
 
 def require_outputs(model: ServedModel, names: Iterable[str]) -> None:
@@ -108,13 +124,6 @@ def require_outputs(model: ServedModel, names: Iterable[str]) -> None:
 def outputs(found: Predictions, wanted: Collection[str] | None) -> list[Tensor]:
     """What the model says as tensors: those that are wanted, or all."""
     return [tensor for tensor in _outputs(found) if wanted is None or tensor.name in wanted]
-
-
-def counted(found: Predictions) -> tuple[Mapping[str, int], Sequence[float]]:
-    """The rows by bin, and their uncertainties."""
-    if found.labels is None:
-        return bins(found.values.tolist()), ()
-    return Counter(found.labels), (1 - confidence(found.values)).tolist()
 
 
 def confidence(probabilities: Array) -> Array:

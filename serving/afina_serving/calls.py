@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2 as messages
 from afina_models.arrays import Array
 from afina_models.predictor import Predictions
 from afina_serving import inputs, metadata, tensors
-from afina_serving.answers import Answer, Question, counted, outputs, require_outputs
+from afina_serving.answers import Answer, Question, outputs, require_outputs
 from afina_serving.errors import RequestError
 from afina_serving.model import ServedModel
 from afina_serving.protocol import Datatype
@@ -38,11 +38,12 @@ def infer(model: ServedModel, body: bytes) -> Question:
     given = _tensors(request)
     wanted = [output.name for output in request.outputs]
     require_outputs(model, wanted)
+    columns = inputs.columns(given, model.types)
 
     def answer(found: Predictions) -> Answer:
-        return Answer(_written(model, request, outputs(found, wanted or None)), *counted(found))
+        return Answer.of(_written(model, request, outputs(found, wanted or None)), columns, found)
 
-    return Question(inputs.columns(given, model.types), answer)
+    return Question(columns, answer)
 
 
 def _written(model: ServedModel, request: Any, found: Sequence[Tensor]) -> bytes:

@@ -6,8 +6,9 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2 as messages
 
-from afina_api.serving import REVISION_HEADER
+from afina_api.serving import REQUEST_HEADER, REVISION_HEADER
 from afina_serving import calls, metadata
+from afina_serving.answers import Answer
 from afina_serving.errors import RequestError
 from afina_serving.service import Service
 
@@ -69,7 +70,9 @@ class GrpcServer:
             for name, (call, kind) in known.items()
         }
         # Read where the model predicts: a long message must not hold up the others.
-        found["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._refusing(self._infer))
+        found["ModelInfer"] = grpc.unary_unary_rpc_method_handler(
+            self._refusing(self._infer), response_serializer=lambda answer: answer.content
+        )
         return grpc.method_handlers_generic_handler(_SERVICE, found)
 
     def _refusing(self, call: Call) -> Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]:
@@ -79,7 +82,11 @@ class GrpcServer:
         async def answer(request: Any, context: grpc.aio.ServicerContext) -> Any:
             context.set_trailing_metadata(_metadata(about))
             try:
-                return await call(request)
+                found = await call(request)
+                if isinstance(found, Answer):
+                    hints = {name: value for name, value in found.headers.items() if name == REQUEST_HEADER}
+                    context.set_trailing_metadata(_metadata(about | hints))
+                return found
             except RequestError as error:
                 await context.abort(_CODES[error.status], str(error), _metadata(about | error.headers))
 
@@ -102,11 +109,11 @@ class GrpcServer:
         metadata.require_model(self._service.model.identity, request.name, request.version)
         return messages.ModelMetadataResponse(**metadata.about_model(self._service.model))
 
-    async def _infer(self, body: bytes) -> bytes:
+    async def _infer(self, body: bytes) -> Answer:
         async def coming() -> bytes:
             return body
 
-        return (await self._service.answer(coming(), calls.infer)).content
+        return await self._service.answer(coming(), calls.infer)
 
 
 def _metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -46,6 +46,10 @@ class Metrics:
             buckets=DIFFERENCE_BOUNDS,
             registry=known,
         )
+        self._logged = Counter("afina_model_logged_rows", "Rows written to the prediction log.", registry=known)
+        self._not_logged = Counter(
+            "afina_model_unlogged_rows", "Rows of the sample that could not be written.", registry=known
+        )
         about = Gauge("afina_model_info", "The model.", ["model", "version", "digest", "revision"], registry=known)
         about.labels(identity.name, identity.version, identity.digest, identity.revision).set(1)
         ProcessCollector(registry=known)
@@ -82,6 +86,14 @@ class Metrics:
         """
         for difference in differences:
             self._differences.observe(difference)
+
+    def logged(self, rows: int) -> None:
+        """Rows were written to the prediction log."""
+        self._logged.inc(rows)
+
+    def not_logged(self, rows: int) -> None:
+        """Rows should have been written to the prediction log."""
+        self._not_logged.inc(rows)
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -106,7 +106,13 @@ class Server(uvicorn.Server):
 def serve(service: Service, port: int, grpc_port: int) -> None:
     """Serve until told to end, and what was begun has been answered."""
     calls = GrpcServer(service, grpc_port)
-    Server(configuration(service, port), calls, service.lifecycle, service.shadow).run()
+    if service.log:
+        service.log.start()
+    try:
+        Server(configuration(service, port), calls, service.lifecycle, service.shadow).run()
+    finally:
+        if service.log:
+            service.log.end()
 
 
 def configuration(service: Service, port: int) -> uvicorn.Config:

@@ -5,14 +5,17 @@ import logging
 import time
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
+from afina_api.serving import REQUEST_HEADER
 from afina_serving.answers import Answer, Reading
 from afina_serving.batch import answered
 from afina_serving.errors import CLIENT_LEFT, RequestError
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.metrics import Metrics
 from afina_serving.model import ServedModel
+from afina_serving.prediction_log import Logging, PredictionLog
 from afina_serving.settings import Limits
 from afina_serving.shadow import Shadow
 from afina_serving.work import Task, Work
@@ -25,12 +28,20 @@ log = logging.getLogger(__name__)
 class Service:
     """A model that answers."""
 
-    def __init__(self, model: ServedModel, limits: Limits, lifecycle: Lifecycle, shadow_url: str | None = None) -> None:
+    def __init__(
+        self,
+        model: ServedModel,
+        limits: Limits,
+        lifecycle: Lifecycle,
+        shadow_url: str | None = None,
+        logging: Logging | None = None,
+    ) -> None:
         self.model = model
         self.limits = limits
         self.lifecycle = lifecycle
         self.metrics = Metrics(model.identity, model.drift.indices)
         self.shadow = Shadow(shadow_url, model.identity.revision, self.metrics) if shadow_url else None
+        self.log = PredictionLog(*logging, model.identity, model.types, self.metrics) if logging else None
         self._quick = Work(self._answered_here)
         self._long = Work(self._answered_in_thread, model.parallel)
         self._threads = ThreadPoolExecutor(model.parallel, "predict")
@@ -69,6 +80,8 @@ class Service:
             self.metrics.predicted(answer.bins, answer.uncertainties)
             if copied and self.shadow:
                 self.shadow.copy(body, answer.content)
+            if self.log and (name := self.log.add(answer.columns, answer.found)):
+                return replace(answer, headers={**answer.headers, REQUEST_HEADER: name})
             return answer
         finally:
             self.metrics.answered(status, None if began is None else time.perf_counter() - began)

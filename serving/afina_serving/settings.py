@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from pydantic import ValidationError
+
+from afina_api.modeldeployment import PredictionLogging
 from afina_api.serving import RuntimeName, ServerReason
 from afina_serving.errors import StartError
 
@@ -52,6 +55,8 @@ class Settings:
     limits: Limits
     shadow: str | None
     """URL that leads to another revision while requests are to be copied to it."""
+    logging: PredictionLogging | None
+    """Which requests are kept, and where."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
@@ -80,9 +85,12 @@ class Settings:
                     max_queue=int(env.get("AFINA_MAX_QUEUE", Limits.max_queue)),
                 ),
                 shadow=env.get("AFINA_SHADOW_URL"),
+                logging=PredictionLogging.model_validate_json(env["AFINA_LOG"]) if "AFINA_LOG" in env else None,
             )
         except KeyError as error:
             raise StartError(ServerReason.INVALID_SETTINGS, f"{error.args[0]} is not set") from error
+        except ValidationError as error:
+            raise StartError(ServerReason.INVALID_SETTINGS, f"AFINA_LOG: {error}") from error
         except ValueError as error:
             raise StartError(ServerReason.INVALID_SETTINGS, f"a number is expected: {error}") from error
 

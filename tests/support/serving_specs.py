@@ -9,6 +9,7 @@ GOOD_DEPLOYMENT: Json = {
     "spec": {"model": {"uri": "models:/loans@champion"}, "endpoint": {"gatewayRef": {"name": "afina"}}},
 }
 _URI, _STEPS = "spec.model.uri", "spec.rollout.steps"
+_LOG = {"sink": {"s3": {"bucket": "logs"}}}
 
 _CASES: dict[str, Refused] = {
     "unknown field of a deployment": Refused({"spec.weight": 10}, "spec.weight", "unknown field", "Extra inputs"),
@@ -105,6 +106,22 @@ _CASES: dict[str, Refused] = {
         "unknown field",
         "Extra inputs",
     ),
+    "log of nothing": Refused(
+        {"spec.logging": {**_LOG, "sampleRate": 0}}, "spec.logging.sampleRate", "greater than 0", "greater than 0"
+    ),
+    "log of more than all": Refused(
+        {"spec.logging": {**_LOG, "sampleRate": 1.5}},
+        "spec.logging.sampleRate",
+        "less than or equal to 1",
+        "less than or equal to 1",
+    ),
+    "log to nowhere": Refused({"spec.logging": {}}, "spec.logging.sink", "Required value", "Field required"),
+    "log below the root": Refused(
+        {"spec.logging": {"sink": {"s3": {"bucket": "logs", "prefix": "/loans"}}}},
+        "spec.logging.sink.s3.prefix",
+        "should match",
+        "should match",
+    ),
     "long name": Refused({"metadata.name": "a" * 41}, "", "the name may have at most 40 characters"),
 }
 REFUSED_SERVING: dict[str, tuple[Json, Refused]] = {name: (GOOD_DEPLOYMENT, case) for name, case in _CASES.items()}
@@ -133,6 +150,19 @@ ACCEPTED_SERVING: dict[str, Json] = {
                 "progressDeadlineSeconds": 60,
             },
             "spec.endpoint": {"gatewayRef": {"name": "afina"}, "hostname": "models.example.com", "path": "/v1/loans"},
+            "spec.logging": {
+                "sampleRate": 0.01,
+                "redact": ["name"],
+                "sink": {
+                    "s3": {
+                        "bucket": "logs",
+                        "prefix": "loans/2026/",
+                        "endpointUrl": "http://minio.lab:9000",
+                        "region": "eu-west-1",
+                        "secretRef": {"name": "keys"},
+                    }
+                },
+            },
         },
     ),
     "a deployment upon Ray": changed(

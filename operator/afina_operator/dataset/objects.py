@@ -2,15 +2,15 @@
 
 from afina_api.dataset import Dataset, Source
 from afina_api.reasons import DatasetReason
+from afina_api.s3 import S3_KEYS
 from afina_operator.driver.children import resources
-from afina_operator.driver.kind import Kind, Words, Workload, from_secret, torch_image
+from afina_operator.driver.kind import Kind, Words, Workload, torch_image
 from afina_operator.driver.references import named
+from afina_operator.podspec import from_secret
 from afina_operator.resources import CONFIG_MAPS, DATASETS, VOLUME_CLAIMS, Json, Ref
 from afina_operator.settings import Settings
 
 PREFIX = "ds"
-
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def workload(dataset: Dataset, settings: Settings) -> Workload:
@@ -27,7 +27,7 @@ def workload(dataset: Dataset, settings: Settings) -> Workload:
         resources=resources(dataset.spec.resources),
         volume=dataset.spec.volume,
         env={"AFINA_HTTP_ALLOWED_HOSTS": hosts} if hosts else {},
-        secret_env=[from_secret(key, secret.name, key) for key in _KEYS] if secret else [],
+        secret_env=[from_secret(key, secret.name, key) for key in S3_KEYS] if secret else [],
         source=_volume(source),
         # It reads from the beginning each time: what killed it twice will kill it again.
         restarts=2,

@@ -173,11 +173,6 @@ def torch_image(settings: Settings, what: str, instead: str) -> str:
     return settings.images.runtime_torch
 
 
-def from_secret(variable: str, name: str, key: str) -> Json:
-    """A variable whose value is in a Secret, as a container names it."""
-    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
-
-
 def spec_file(obj: Json) -> str:
     """What the driver reads: the object as a JSON file, without what the API server adds to it."""
     metadata = {key: obj["metadata"][key] for key in ("name", "namespace", "uid")}

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from afina_api import quantity
-from afina_api.modeldeployment import Autoscaling, ModelDeploymentSpec
+from afina_api.modeldeployment import Autoscaling, ModelDeploymentSpec, PredictionLogging
+from afina_api.s3 import S3_KEYS
+from afina_api.serving import LOG_KEYS
 from afina_operator.modeldeployment.revisions import PREFIX, Revision
 from afina_operator.ownership import reference
-from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD
+from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD, from_secret
 from afina_operator.resources import (
     AUTOSCALERS,
     CONTROLLER_REVISIONS,
@@ -54,7 +56,9 @@ def record(obj: Json, revision: Revision, number: int) -> Json:
     return _child(obj, CONTROLLER_REVISIONS, revision.name, {"data": revision.record(), "revision": number}, revision)
 
 
-def deployment(obj: Json, revision: Revision, replicas: int, settings: Settings) -> Json:
+def deployment(
+    obj: Json, revision: Revision, replicas: int, settings: Settings, logging: PredictionLogging | None
+) -> Json:
     """The Deployment that serves the revision."""
     labels = _labels(obj, revision)
     spec = {
@@ -64,7 +68,7 @@ def deployment(obj: Json, revision: Revision, replicas: int, settings: Settings)
         # The operator has a deadline of its own.
         "progressDeadlineSeconds": 86_400,
         "revisionHistoryLimit": 0,
-        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(obj, revision, settings)},
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(obj, revision, settings, logging)},
     }
     return _child(obj, DEPLOYMENTS, revision.name, {"spec": spec}, revision)
 
@@ -169,13 +173,13 @@ def _child(obj: Json, resource: Resource, name: str, content: Json, revision: Re
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
 
 
-def _pod_spec(obj: Json, revision: Revision, settings: Settings) -> Json:
+def _pod_spec(obj: Json, revision: Revision, settings: Settings, logging: PredictionLogging | None) -> Json:
     found: Json = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": DRAIN_SECONDS + _ROUTE_WAIT_SECONDS,
         "securityContext": RESTRICTED_POD,
-        "containers": [_container(obj, revision, settings)],
+        "containers": [_container(obj, revision, settings, logging)],
         "volumes": [{"name": name, "emptyDir": about} for name, (_, about) in _volumes(revision).items()],
     }
     if revision.gpu:
@@ -192,7 +196,21 @@ def _volumes(revision: Revision) -> dict[str, tuple[str, Json]]:
     return found
 
 
-def _container(obj: Json, revision: Revision, settings: Settings) -> Json:
+def _logging(wanted: PredictionLogging | None) -> list[Json]:
+    """What the server must know to keep what it is asked."""
+    if wanted is None:
+        return []
+    found: list[Json] = [{"name": "AFINA_LOG", "value": wanted.model_dump_json(by_alias=True, exclude_none=True)}]
+    if secret := wanted.sink.s3.secret_ref:
+        for variable, key in zip(LOG_KEYS, S3_KEYS, strict=True):
+            entry = from_secret(variable, secret.name, key)
+            # A server without its log is better than none.
+            entry["valueFrom"]["secretKeyRef"]["optional"] = True
+            found.append(entry)
+    return found
+
+
+def _container(obj: Json, revision: Revision, settings: Settings, logging: PredictionLogging | None) -> Json:
     memory = quantity.memory(quantity.parse(revision.memory))
     limits: dict[str, Any] = {"memory": memory}
     if revision.gpu:
@@ -218,7 +236,7 @@ def _container(obj: Json, revision: Revision, settings: Settings) -> Json:
         "image": revision.image,
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python3", "-m", "afina_serving"],
-        "env": [{"name": name, "value": value} for name, value in environment.items()],
+        "env": [{"name": name, "value": value} for name, value in environment.items()] + _logging(logging),
         "ports": [
             {"name": "http", "containerPort": PORT, "protocol": "TCP"},
             {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},

@@ -4,8 +4,9 @@ from afina_api.base import Volume
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_operator.driver.children import resources
-from afina_operator.driver.kind import Kind, Words, Workload, from_secret, torch_image
+from afina_operator.driver.kind import Kind, Words, Workload, torch_image
 from afina_operator.driver.references import named
+from afina_operator.podspec import from_secret
 from afina_operator.resources import CONFIG_MAPS, TUNING_JOBS, Json, Ref
 from afina_operator.settings import Settings
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import yaml
 
+from afina_api.modeldeployment import PredictionLogging
+from afina_api.serving import LOG_KEYS
 from afina_operator.modeldeployment import objects
 from afina_operator.modeldeployment.revisions import Revision
 from afina_operator.registry import RegisteredVersion
@@ -24,13 +26,30 @@ REVISION = Revision("mldep-houses-1", MODEL, "Uvicorn", "image", cpu="1", memory
 
 
 def test_the_ports_of_the_service_are_those_that_the_server_listens_at() -> None:
-    (container,) = objects.deployment(HOUSES, REVISION, 1, SETTINGS)["spec"]["template"]["spec"]["containers"]
+    (container,) = objects.deployment(HOUSES, REVISION, 1, SETTINGS, None)["spec"]["template"]["spec"]["containers"]
     server = ServerSettings.from_environment({one["name"]: one["value"] for one in container["env"]})
     opened = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert opened == {"http": server.port, "grpc": server.grpc_port}
     offered = objects.service(HOUSES, REVISION)["spec"]["ports"]
     assert {port["targetPort"]: port["port"] for port in offered} == opened
     assert [port.get("appProtocol") for port in offered] == [None, "kubernetes.io/h2c"]
+
+
+def test_the_server_reads_what_is_said_of_its_log() -> None:
+    wanted = PredictionLogging.model_validate(
+        {
+            "sampleRate": 0.1,
+            "redact": ["name"],
+            "sink": {"s3": {"bucket": "logs", "prefix": "houses/", "secretRef": {"name": "keys"}}},
+        }
+    )
+    (container,) = objects.deployment(HOUSES, REVISION, 1, SETTINGS, wanted)["spec"]["template"]["spec"]["containers"]
+    server = ServerSettings.from_environment({one["name"]: one.get("value", "") for one in container["env"]})
+    assert server.logging == wanted
+    secret = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one}
+    assert set(secret) == set(LOG_KEYS)
+    assert {one["name"] for one in secret.values()} == {"keys"}
+    assert all(one["optional"] for one in secret.values())
 
 
 def test_the_network_policy_lets_them_in() -> None:

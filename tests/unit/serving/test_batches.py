@@ -106,7 +106,7 @@ def _outcome(task: Task) -> Answer | Exception:
 def numbered(number: int) -> Question:
     if number % 2:
         raise ValueError(str(number))
-    return Question({}, lambda _found: Answer(str(number).encode(), {}, ()))
+    return Question({}, lambda found: Answer.of(str(number).encode(), {}, found))
 
 
 async def asked(work: Work, sizes: Sequence[int]) -> list[asyncio.Task[Answer]]:

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from afina_api.dataset import S3Source
 from afina_api.reasons import DatasetReason
+from afina_api.s3 import S3_KEYS
 from afina_jobs.dataset.errors import DatasetError, unreadable
 from afina_jobs.dataset.sources.addresses import AllowList, Destination
 from afina_jobs.dataset.sources.base import (
@@ -28,7 +29,6 @@ from afina_jobs.dataset.sources.base import (
 )
 
 _TIMEOUT_SECONDS = 60.0
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _NOT_THERE = ("NoSuchKey", "NoSuchBucket", "404", "NotFound")
 _DENIED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "XAdminUserNotFound")
 """The last one is versitygw's, for keys that it does not know."""
@@ -57,7 +57,7 @@ def download(source: S3Source, env: Mapping[str, str], allowed: AllowList, folde
 
 def _client(source: S3Source, env: Mapping[str, str], allowed: AllowList, name: str) -> Any:
     destination = allowed.endpoint(source.endpoint_url) if source.endpoint_url else None
-    signed = all(env.get(key) for key in _KEYS)
+    signed = all(env.get(key) for key in S3_KEYS)
     config = Config(
         signature_version="s3v4" if signed else UNSIGNED,
         retries={"mode": "standard", "max_attempts": 3},
@@ -66,7 +66,7 @@ def _client(source: S3Source, env: Mapping[str, str], allowed: AllowList, name: 
         # Servers other than Amazon's have no names for buckets in DNS.
         s3={"addressing_style": "path" if source.endpoint_url else "auto"},
     )
-    keys = [env[key] for key in _KEYS] if signed else [None, None]
+    keys = [env[key] for key in S3_KEYS] if signed else [None, None]
     try:
         client = boto3.session.Session().client(
             "s3",
