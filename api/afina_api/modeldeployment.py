@@ -21,6 +21,8 @@ ROLLOUT_VERBS = {
     "retry": "Try the revision again that was rolled back.",
 }
 
+_HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+"""Of HTTP, and of cookies: RFC 9110, section 5.6.2."""
 RevisionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 
@@ -169,10 +171,32 @@ _DEFAULT_STEPS = [{"setWeight": 10}, {"analysis": {}}, {"setWeight": 50}, {"anal
 class HeaderMatch(Model):
     """A header of HTTP, by which a request is told from others."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", min_length=1, max_length=256)]
+    name: Annotated[str, StringConstraints(pattern=_HEADER_NAME, min_length=1, max_length=256)]
     """Name of the header."""
     value: Annotated[str, StringConstraints(pattern=r"^[ -~]+$", min_length=1, max_length=1024)]
     """Its value, exactly."""
+
+
+class Affinity(Model):
+    """What tells one client from another, so that it stays with a revision for as long as its share lasts.
+
+    Clients are in a hundred buckets, 00 to 99. The canary gets the requests of as many of them as its weight is, from
+    00 on: when the weight grows, clients come to the canary, and none goes back.
+    """
+
+    rules: ClassVar = (rule("has(self.cookie) != has(self.header)", "exactly one of cookie and header must be set"),)
+
+    cookie: Annotated[str, StringConstraints(pattern=_HEADER_NAME, min_length=1, max_length=64)] | None = None
+    """Name of a cookie that the model servers give to clients that have none, with a bucket at random."""
+    header: Annotated[str, StringConstraints(pattern=_HEADER_NAME, min_length=1, max_length=256)] | None = None
+    """Name of a header that clients, or a proxy before the Gateway, send with the bucket: two digits, say of a hash of
+    the user's name."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.cookie is None) == (self.header is None):
+            raise ValueError("exactly one of cookie and header must be set")
+        return self
 
 
 class Rollout(Model):
@@ -193,6 +217,9 @@ class Rollout(Model):
     header_match: HeaderMatch | None = None
     """Requests with this header go to the canary as soon as it is ready, whatever its weight: for testers. The judge
     sees them too."""
+    affinity: Affinity | None = None
+    """Clients stay with a revision. Unset: each request may go to either. The Gateway must know regular expressions as
+    matches of headers."""
     rollback_window: Annotated[int, Field(ge=0, le=10)] = 0
     """Going back to one of so many last stable revisions takes no steps: it has all of the traffic when it is ready."""
     max_surge: Annotated[int, Field(ge=1, le=1000)] | None = None

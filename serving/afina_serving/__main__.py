@@ -54,7 +54,7 @@ def run(env: Mapping[str, str]) -> None:
     with running(loaded, folder, settings) as model:
         logging_ = (settings.logging, s3_put(settings.logging, env)) if settings.logging else None
         service = Service(model, settings.limits, Lifecycle(), settings.shadow, logging_)
-        serve(service, settings.port, settings.grpc_port)
+        serve(service, settings)
 
 
 if __name__ == "__main__":

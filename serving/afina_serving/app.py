@@ -1,6 +1,7 @@
 """The paths of the server: health, metadata, predictions and metrics."""
 
 import asyncio
+import random
 from functools import partial
 from typing import Any
 
@@ -10,17 +11,26 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from afina_serving import answers, metadata
+from afina_serving.answers import Answer
 from afina_serving.binary import HEADER_LENGTH
 from afina_serving.errors import CLIENT_LEFT, RequestError
 from afina_serving.metrics import CONTENT_TYPE
 from afina_serving.openapi import document
 from afina_serving.page import HEADERS, page
 from afina_serving.service import Service
+from afina_serving.settings import Cookie
+
+_COOKIE_SECONDS = 30 * 86_400
 
 
-def application(service: Service) -> Starlette:
-    """The application that serves a model."""
-    server = _Endpoints(service)
+def application(service: Service, cookie: Cookie | None = None) -> Starlette:
+    """The application that serves a model.
+
+    Args:
+        service: answers.
+        cookie: given to clients that have none.
+    """
+    server = _Endpoints(service, cookie)
     named = "/v2/models/{name}"
     # They are tried in turn: what is asked most comes first.
     found = [Route("/predict", server.predict, methods=["POST"])]
@@ -43,8 +53,9 @@ def application(service: Service) -> Starlette:
 
 
 class _Endpoints:
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, cookie: Cookie | None) -> None:
         self._service = service
+        self._cookie = cookie
         self._document = document(service.model)
 
     async def live(self, _request: Request) -> Response:
@@ -75,13 +86,20 @@ class _Endpoints:
 
     async def predict(self, request: Request) -> Response:
         answer = await self._service.answer(self._body(request), answers.predict, copied=True)
-        return Response(answer.content, headers=answer.headers)
+        return self._answered(request, answer)
 
     async def infer(self, request: Request) -> Response:
         length = request.headers.get(HEADER_LENGTH)
         reading = partial(answers.infer, header_length=length)
         answer = await self._service.answer(self._named_body(request), reading)
-        return Response(answer.content, headers=answer.headers)
+        return self._answered(request, answer)
+
+    def _answered(self, request: Request, answer: Answer) -> Response:
+        found = Response(answer.content, headers=answer.headers)
+        if self._cookie and self._cookie.name not in request.cookies:
+            bucket = f"{random.randrange(100):02}"  # noqa: S311 - no secret
+            found.set_cookie(self._cookie.name, bucket, _COOKIE_SECONDS, path=self._cookie.path, httponly=True)
+        return found
 
     def _readiness(self, about: dict[str, Any]) -> Response:
         ready = not self._service.lifecycle.draining

@@ -12,6 +12,7 @@ from afina_serving.app import application
 from afina_serving.grpc_server import GrpcServer
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.service import Service
+from afina_serving.settings import Cookie, Settings
 from afina_serving.shadow import Shadow
 
 _LINGER_SECONDS = 3.0
@@ -103,22 +104,23 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(service: Service, port: int, grpc_port: int) -> None:
+def serve(service: Service, settings: Settings) -> None:
     """Serve until told to end, and what was begun has been answered."""
-    calls = GrpcServer(service, grpc_port)
+    calls = GrpcServer(service, settings.grpc_port)
+    configured = configuration(service, settings.port, settings.cookie)
     if service.log:
         service.log.start()
     try:
-        Server(configuration(service, port), calls, service.lifecycle, service.shadow).run()
+        Server(configured, calls, service.lifecycle, service.shadow).run()
     finally:
         if service.log:
             service.log.end()
 
 
-def configuration(service: Service, port: int) -> uvicorn.Config:
+def configuration(service: Service, port: int, cookie: Cookie | None = None) -> uvicorn.Config:
     """How uvicorn is to serve."""
     return uvicorn.Config(
-        application(service),
+        application(service, cookie),
         host="0.0.0.0",  # noqa: S104 - of the pod
         port=port,
         http=Protocol,

@@ -38,6 +38,15 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Cookie:
+    """Tells in which of a hundred buckets a client is."""
+
+    name: str
+    path: str
+    """The prefix under which clients know this server."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that the environment says."""
 
@@ -55,6 +64,8 @@ class Settings:
     limits: Limits
     shadow: str | None
     """URL that leads to another revision while requests are to be copied to it."""
+    cookie: Cookie | None
+    """Given to clients that have none, where they are to stay with a revision."""
     logging: PredictionLogging | None
     """Which requests are kept, and where."""
 
@@ -85,6 +96,7 @@ class Settings:
                     max_queue=int(env.get("AFINA_MAX_QUEUE", Limits.max_queue)),
                 ),
                 shadow=env.get("AFINA_SHADOW_URL"),
+                cookie=Cookie(env["AFINA_COOKIE"], env["AFINA_COOKIE_PATH"]) if "AFINA_COOKIE" in env else None,
                 logging=PredictionLogging.model_validate_json(env["AFINA_LOG"]) if "AFINA_LOG" in env else None,
             )
         except KeyError as error:

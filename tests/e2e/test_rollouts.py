@@ -7,11 +7,13 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from afina_api.serving import REVISION_HEADER
 from e2e.jobs import Json, condition
 from e2e.rollouts import ALIAS, GATEWAY, Models, deployment, recorded_routes
 from kube import Cluster, wait_until
@@ -74,6 +76,20 @@ class Served:
 
     def wait_rolled_back(self, reason: str) -> Json:
         return self.wait(lambda now: condition(now, "RolledBack").get("reason") == reason, f"rolled back for {reason}")
+
+
+class Client:
+    """Keeps the cookies that it is given."""
+
+    def __init__(self, url: str) -> None:
+        self.cookies = CookieJar()
+        self._url = url
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+
+    def ask(self) -> str:
+        """The revision that answered."""
+        with self._opener.open(self._url, json.dumps(BODIES[0]).encode(), timeout=10) as answer:
+            return str(answer.headers[REVISION_HEADER])
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +206,22 @@ def test_a_canary_is_shown_copies_before_it_gets_a_request(served: Served) -> No
     assert "answers: " in found["status"]["rejected"]["message"]
     assert {shares.get(trusted) for _, shares in routes.versions[seen:]} == {100}
     assert not load.failures()
+
+
+def test_clients_stay_with_a_revision(served: Served) -> None:
+    steps = [{"setWeight": 50}, {"gate": {}}]
+    served.patch({"rollout": {"affinity": {"cookie": "bucket"}, "steps": steps}})
+    version = served.models.register(GOOD)
+    served.wait(lambda now: now["status"].get("weight") == 50, "half of the traffic for the canary")
+    clients = [Client(f"{served.url}/predict") for _ in range(20)]
+    for client in clients:
+        wait_until(lambda: client.ask() and client.cookies, "a cookie", 60)  # noqa: B023
+    revisions = [{client.ask() for _ in range(5)} for client in clients]
+    assert all(len(seen) == 1 for seen in revisions)
+    assert len(set.union(*revisions)) == 2
+    served.afina("approve")
+    served.wait_stable(version)
+    served.patch({"rollout": {"affinity": None, "steps": STEPS}})
 
 
 def test_the_scale_subresource_sets_the_replicas(served: Served) -> None:

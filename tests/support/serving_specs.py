@@ -106,6 +106,20 @@ _CASES: dict[str, Refused] = {
         "unknown field",
         "Extra inputs",
     ),
+    "affinity by nothing": Refused(
+        {"spec.rollout": {"affinity": {}}}, "spec.rollout.affinity", "exactly one of cookie and header"
+    ),
+    "affinity by two things": Refused(
+        {"spec.rollout": {"affinity": {"cookie": "a", "header": "b"}}},
+        "spec.rollout.affinity",
+        "exactly one of cookie and header",
+    ),
+    "cookie of two": Refused(
+        {"spec.rollout": {"affinity": {"cookie": "a=1; b"}}},
+        "spec.rollout.affinity.cookie",
+        "should match",
+        "should match",
+    ),
     "log of nothing": Refused(
         {"spec.logging": {**_LOG, "sampleRate": 0}}, "spec.logging.sampleRate", "greater than 0", "greater than 0"
     ),
@@ -145,6 +159,7 @@ ACCEPTED_SERVING: dict[str, Json] = {
                 ],
                 "judge": {"alpha": 0.01, "maxErrorShareIncrease": 0, "maxLatencyRatio": 2, "maxPredictionDrift": 0.1},
                 "headerMatch": {"name": "X-Canary", "value": "always"},
+                "affinity": {"cookie": "afina-bucket"},
                 "rollbackWindow": 3,
                 "maxSurge": 2,
                 "progressDeadlineSeconds": 60,

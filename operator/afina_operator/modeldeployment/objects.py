@@ -3,6 +3,7 @@
 A record, a Deployment and a Service of each revision; one HTTPRoute; a HorizontalPodAutoscaler where it is wanted.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,9 +57,7 @@ def record(obj: Json, revision: Revision, number: int) -> Json:
     return _child(obj, CONTROLLER_REVISIONS, revision.name, {"data": revision.record(), "revision": number}, revision)
 
 
-def deployment(
-    obj: Json, revision: Revision, replicas: int, settings: Settings, logging: PredictionLogging | None
-) -> Json:
+def deployment(obj: Json, wanted: ModelDeploymentSpec, revision: Revision, replicas: int, settings: Settings) -> Json:
     """The Deployment that serves the revision."""
     labels = _labels(obj, revision)
     spec = {
@@ -68,7 +67,7 @@ def deployment(
         # The operator has a deadline of its own.
         "progressDeadlineSeconds": 86_400,
         "revisionHistoryLimit": 0,
-        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(obj, revision, settings, logging)},
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(obj, wanted, revision, settings)},
     }
     return _child(obj, DEPLOYMENTS, revision.name, {"spec": spec}, revision)
 
@@ -115,10 +114,40 @@ def route(obj: Json, wanted: ModelDeploymentSpec, weights: Mapping[str, int], ca
         tests = _rule(endpoint.path, {canary: 100})
         tests["matches"][0]["headers"] = [{"type": "Exact", "name": header.name, "value": header.value}]
         rules.append(tests)
+    rules += _sticky_rules(wanted, weights)
     spec: Json = {"parentRefs": [{"name": endpoint.gateway_ref.name}], "rules": rules}
     if endpoint.hostname:
         spec["hostnames"] = [endpoint.hostname]
     return _child(obj, HTTP_ROUTES, own_name(obj), {"spec": spec})
+
+
+def _sticky_rules(wanted: ModelDeploymentSpec, weights: Mapping[str, int]) -> list[Json]:
+    """Rules for clients that have a bucket, while there is more than one revision to go to. Others are split by weight.
+
+    Of rules with as many headers the first one counts (Gateway API, HTTPRouteRule.matches).
+    """
+    affinity, shares = wanted.rollout.affinity, [(name, share) for name, share in weights.items() if share]
+    if affinity is None or len(shares) < 2:
+        return []
+    rules, first = [], 0
+    # The canary, which comes last, has the first buckets: so they only grow with its weight.
+    for name, share in reversed(shares):
+        rule, buckets = _rule(wanted.endpoint.path, {name: 100}), _numbers(first, first + share)
+        header, pattern = (
+            ("Cookie", f"^(.*; ?)?{re.escape(affinity.cookie)}=({buckets})(;.*)?$")
+            if affinity.cookie
+            else (affinity.header, f"^({buckets})$")
+        )
+        rule["matches"][0]["headers"] = [{"type": "RegularExpression", "name": header, "value": pattern}]
+        rules.append(rule)
+        first += share
+    return rules
+
+
+def _numbers(first: int, end: int) -> str:
+    """A regular expression of the numbers of two digits from the first to before the end."""
+    tens = {ten: [one for one in range(10) if first <= 10 * ten + one < end] for ten in range(10)}
+    return "|".join(f"{ten}[{ones[0]}-{ones[-1]}]" for ten, ones in tens.items() if ones)
 
 
 def autoscaler(obj: Json, wanted: Autoscaling) -> Json:
@@ -173,13 +202,13 @@ def _child(obj: Json, resource: Resource, name: str, content: Json, revision: Re
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
 
 
-def _pod_spec(obj: Json, revision: Revision, settings: Settings, logging: PredictionLogging | None) -> Json:
+def _pod_spec(obj: Json, wanted: ModelDeploymentSpec, revision: Revision, settings: Settings) -> Json:
     found: Json = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": DRAIN_SECONDS + _ROUTE_WAIT_SECONDS,
         "securityContext": RESTRICTED_POD,
-        "containers": [_container(obj, revision, settings, logging)],
+        "containers": [_container(obj, wanted, revision, settings)],
         "volumes": [{"name": name, "emptyDir": about} for name, (_, about) in _volumes(revision).items()],
     }
     if revision.gpu:
@@ -210,7 +239,7 @@ def _logging(wanted: PredictionLogging | None) -> list[Json]:
     return found
 
 
-def _container(obj: Json, revision: Revision, settings: Settings, logging: PredictionLogging | None) -> Json:
+def _container(obj: Json, wanted: ModelDeploymentSpec, revision: Revision, settings: Settings) -> Json:
     memory = quantity.memory(quantity.parse(revision.memory))
     limits: dict[str, Any] = {"memory": memory}
     if revision.gpu:
@@ -231,12 +260,15 @@ def _container(obj: Json, revision: Revision, settings: Settings, logging: Predi
         "PORT": str(PORT),
         "TMPDIR": "/tmp",  # noqa: S108
     }
+    affinity = wanted.rollout.affinity
+    if affinity and affinity.cookie:
+        environment |= {"AFINA_COOKIE": affinity.cookie, "AFINA_COOKIE_PATH": wanted.endpoint.path}
     return {
         "name": CONTAINER,
         "image": revision.image,
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python3", "-m", "afina_serving"],
-        "env": [{"name": name, "value": value} for name, value in environment.items()] + _logging(logging),
+        "env": [{"name": name, "value": value} for name, value in environment.items()] + _logging(wanted.logging),
         "ports": [
             {"name": "http", "containerPort": PORT, "protocol": "TCP"},
             {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},

@@ -235,7 +235,7 @@ class _Pass:
                 continue
             if revision.name not in self._records:
                 yield Create(objects.record(self._obj, revision, self._next_number()))
-            workload = objects.deployment(self._obj, revision, count, self._settings, self._spec.logging)
+            workload = objects.deployment(self._obj, self._spec, revision, count, self._settings)
             yield from _made(self._workloads.get(revision.name), workload)
             yield from _made(services.get(revision.name), objects.service(self._obj, revision))
         if canary := self._shadowed(status):

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import yaml
 
-from afina_api.modeldeployment import PredictionLogging
+from afina_api.modeldeployment import ModelDeploymentSpec
 from afina_api.serving import LOG_KEYS
 from afina_operator.modeldeployment import objects
 from afina_operator.modeldeployment.revisions import Revision
 from afina_operator.registry import RegisteredVersion
 from afina_operator.settings import Images, Settings
+from afina_serving.settings import Cookie
 from afina_serving.settings import Settings as ServerSettings
 
 POLICIES = Path(__file__).parents[3] / "charts/afina/templates/networkpolicies.yaml"
@@ -25,8 +26,13 @@ MODEL = RegisteredVersion("houses", "3", digest="sha256:1", source="s3://models/
 REVISION = Revision("mldep-houses-1", MODEL, "Uvicorn", "image", cpu="1", memory="1Gi", gpu=0)
 
 
+def a_spec(**changes: object) -> ModelDeploymentSpec:
+    spec = {"model": {"uri": "models:/houses/3"}, "endpoint": {"gatewayRef": {"name": "afina"}, "path": "/houses"}}
+    return ModelDeploymentSpec.model_validate({**spec, **changes})
+
+
 def test_the_ports_of_the_service_are_those_that_the_server_listens_at() -> None:
-    (container,) = objects.deployment(HOUSES, REVISION, 1, SETTINGS, None)["spec"]["template"]["spec"]["containers"]
+    (container,) = objects.deployment(HOUSES, a_spec(), REVISION, 1, SETTINGS)["spec"]["template"]["spec"]["containers"]
     server = ServerSettings.from_environment({one["name"]: one["value"] for one in container["env"]})
     opened = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert opened == {"http": server.port, "grpc": server.grpc_port}
@@ -36,20 +42,22 @@ def test_the_ports_of_the_service_are_those_that_the_server_listens_at() -> None
 
 
 def test_the_server_reads_what_is_said_of_its_log() -> None:
-    wanted = PredictionLogging.model_validate(
-        {
-            "sampleRate": 0.1,
-            "redact": ["name"],
-            "sink": {"s3": {"bucket": "logs", "prefix": "houses/", "secretRef": {"name": "keys"}}},
-        }
-    )
-    (container,) = objects.deployment(HOUSES, REVISION, 1, SETTINGS, wanted)["spec"]["template"]["spec"]["containers"]
+    sink = {"s3": {"bucket": "logs", "prefix": "houses/", "secretRef": {"name": "keys"}}}
+    wanted = a_spec(logging={"sampleRate": 0.1, "redact": ["name"], "sink": sink})
+    (container,) = objects.deployment(HOUSES, wanted, REVISION, 1, SETTINGS)["spec"]["template"]["spec"]["containers"]
     server = ServerSettings.from_environment({one["name"]: one.get("value", "") for one in container["env"]})
-    assert server.logging == wanted
+    assert server.logging == wanted.logging
     secret = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one}
     assert set(secret) == set(LOG_KEYS)
     assert {one["name"] for one in secret.values()} == {"keys"}
     assert all(one["optional"] for one in secret.values())
+
+
+def test_the_server_reads_what_is_said_of_its_cookie() -> None:
+    wanted = a_spec(rollout={"affinity": {"cookie": "bucket"}})
+    (container,) = objects.deployment(HOUSES, wanted, REVISION, 1, SETTINGS)["spec"]["template"]["spec"]["containers"]
+    server = ServerSettings.from_environment({one["name"]: one["value"] for one in container["env"]})
+    assert server.cookie == Cookie("bucket", "/houses")
 
 
 def test_the_network_policy_lets_them_in() -> None:

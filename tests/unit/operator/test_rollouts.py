@@ -1,5 +1,6 @@
 """Rollouts in the simulated world: good and bad canaries, what people say, and crashes between any two writes."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -233,6 +234,61 @@ def test_testers_reach_the_canary_by_a_header_whatever_its_weight() -> None:
     assert (backend["name"], backend["weight"]) == (weighted["backendRefs"][1]["name"], 100)
     _said(lab, "abort")
     assert len(lab.world.objects[ROUTE]["spec"]["rules"]) == 1
+
+
+def bound_for(lab: Lab, **headers: str) -> str:
+    """The version that a request with headers surely goes to; nothing where it may go to several."""
+    rules = lab.world.objects[ROUTE]["spec"]["rules"]
+
+    def fits(match: Json) -> bool:
+        wanted = match.get("headers", [])
+        return all(re.search(one["value"], headers.get(one["name"], "")) for one in wanted)
+
+    # That with the most headers; of equal ones, the first.
+    rule = max(
+        (one for one in rules if fits(one["matches"][0])), key=lambda one: len(one["matches"][0].get("headers", []))
+    )
+    names = [backend["name"] for backend in rule["backendRefs"] if backend["weight"]]
+    versions = {one["revision"]: one["modelVersion"] for one in (lab.status()["stable"], lab.status()["canary"])}
+    return versions[names[0]] if len(names) == 1 else ""
+
+
+@pytest.mark.parametrize(
+    ("affinity", "headers"),
+    [
+        ({"cookie": "my.bucket"}, lambda bucket: {"Cookie": f"a=1; my.bucket={bucket}; b=22"}),
+        ({"cookie": "my.bucket"}, lambda bucket: {"Cookie": f"my.bucket={bucket}"}),
+        ({"header": "X-Bucket"}, lambda bucket: {"X-Bucket": bucket}),
+    ],
+)
+def test_clients_come_to_the_canary_and_none_goes_back(
+    affinity: Json, headers: Callable[[str], dict[str, str]]
+) -> None:
+    buckets = [f"{number:02}" for number in range(100)]
+    before: set[str] = set()
+    for weight in (1, 9, 10, 37, 50, 99):
+        lab = serving()
+        lab.apply(rollout={"affinity": affinity, "steps": [{"setWeight": weight}, {"gate": {}}]})
+        lab.models.champion = "2"
+        lab.live(lambda now: now.versions() == {"1": 100 - weight, "2": weight}, requests=0)  # noqa: B023
+        trying_it = {bucket for bucket in buckets if bound_for(lab, **headers(bucket)) == "2"}
+        assert len(trying_it) == weight
+        assert all(bound_for(lab, **headers(bucket)) == "1" for bucket in buckets if bucket not in trying_it)
+        assert trying_it > before
+        before = trying_it
+        assert not bound_for(lab), "who has no bucket goes by the weights"
+        assert not bound_for(lab, **headers("7")), "that is no bucket"
+    _said(lab, "abort")
+    assert len(lab.world.objects[ROUTE]["spec"]["rules"]) == 1
+
+
+def test_a_bucket_of_another_cookie_is_none() -> None:
+    lab = serving()
+    lab.apply(rollout={"affinity": {"cookie": "my.bucket"}, "steps": [{"setWeight": 50}, {"gate": {}}]})
+    lab.models.champion = "2"
+    lab.live(lambda now: now.versions() == {"1": 50, "2": 50}, requests=0)
+    for other in ("not-my.bucket=10", "myxbucket=10", "my.bucket=100", "a=my.bucket=10"):
+        assert not bound_for(lab, Cookie=other)
 
 
 STEPS_WITH_SHADOW = [{"shadow": {"minSamples": 300}}, {"setWeight": 50}, {"analysis": {}}]

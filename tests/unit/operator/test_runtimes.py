@@ -29,7 +29,8 @@ def revision(runtime: Json, settings: Settings = SETTINGS) -> Revision:
 
 def pod(runtime: Json) -> Json:
     obj = changed(GOOD_DEPLOYMENT, {"metadata.namespace": "lab", "metadata.uid": "u1"})
-    found: Json = objects.deployment(obj, revision(runtime), 1, SETTINGS, None)["spec"]["template"]["spec"]
+    spec = parsed(ModelDeployment, obj).spec
+    found: Json = objects.deployment(obj, spec, revision(runtime), 1, SETTINGS)["spec"]["template"]["spec"]
     return found
 
 
