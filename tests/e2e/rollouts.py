@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +16,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from afina_api.automljob import DIGEST_TAG
-from e2e.jobs import Json
-from kube import Cluster
-from support.canaries import Canary
+from e2e.jobs import Json, condition
+from kube import Cluster, wait_until
+from support.canaries import GOOD, Canary
+from tracking import forwarded_mlflow
 
 GATEWAY: Json = {
     "apiVersion": "gateway.networking.k8s.io/v1",
@@ -25,6 +28,11 @@ GATEWAY: Json = {
     "spec": {"gatewayClassName": "traefik", "listeners": [{"name": "http", "protocol": "HTTP", "port": 8000}]},
 }
 ALIAS = "champion"
+STEPS = [{"setWeight": 20}, {"analysis": {"minSamples": 50}}, {"setWeight": 60}, {"pauseSeconds": 2}]
+JUDGE = {"maxErrorShareIncrease": 0.03, "maxLatencyRatio": 4, "maxPredictionDrift": 0.2}
+PER_SECOND = 50.0
+"""Requests of a load, so that a step takes seconds."""
+PATIENCE_SECONDS = 300
 
 
 def deployment(name: str, path: str, uri: str, **rollout: object) -> Json:
@@ -104,3 +112,67 @@ def recorded_routes(cluster: Cluster, namespace: str, name: str) -> Iterator[Rou
         finally:
             process.terminate()
             reader.join()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A ModelDeployment that serves version 1."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+    models: Models
+
+    def now(self) -> Json:
+        found = self.cluster.get("modeldeployment", self.name, self.namespace)
+        assert found
+        return found
+
+    def wait(self, look: Callable[[Json], bool], what: str) -> Json:
+        def seen() -> Json:
+            now = self.now()
+            return now if look(now) else {}
+
+        return wait_until(seen, what, PATIENCE_SECONDS, every=0.5)
+
+    @property
+    def url(self) -> str:
+        return str(self.now()["status"]["address"])
+
+    def patch(self, spec: Json) -> None:
+        change = json.dumps({"spec": spec})
+        self.cluster.kubectl("patch", "mldep", self.name, "--type=merge", "-p", change, namespace=self.namespace)
+
+    def afina(self, verb: str, *words: str) -> str:
+        """What the command line prints."""
+        afina, kubectl = Path(sys.executable).with_name("afina"), Path(self.cluster.programs["kubectl"])
+        path = f"{kubectl.parent}:{os.environ['PATH']}"
+        environment = {**os.environ, "KUBECONFIG": self.cluster.kubeconfig, "PATH": path}
+        argv = [str(afina), verb, self.name, "--namespace", self.namespace, *words]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
+
+    def wait_stable(self, version: str) -> Json:
+        def look(now: Json) -> bool:
+            status = now.get("status", {})
+            stable = status.get("stable", {}).get("modelVersion") == version and "canary" not in status
+            return stable and condition(now, "Ready").get("status") == "True"
+
+        return self.wait(look, f"version {version} is stable")
+
+    def wait_rolled_back(self, reason: str) -> Json:
+        return self.wait(lambda now: condition(now, "RolledBack").get("reason") == reason, f"rolled back for {reason}")
+
+
+@contextmanager
+def a_deployment(cluster: Cluster, namespace: str) -> Iterator[Served]:
+    """A ModelDeployment that serves version 1 of a good model."""
+    with forwarded_mlflow(cluster) as mlflow:
+        models = Models(MlflowClient(mlflow.uri), namespace)
+        models.register(GOOD)
+        uri = f"models:/{namespace}@{ALIAS}"
+        rollout = {"steps": STEPS, "judge": JUDGE, "progressDeadlineSeconds": 120}
+        cluster.apply(GATEWAY, deployment("sums", f"/{namespace}", uri, **rollout), namespace=namespace)
+        found = Served(cluster, namespace, "sums", models)
+        found.wait_stable("1")
+        yield found
+        cluster.kubectl("delete", "mldep", "--all", namespace=namespace)  # others need the processors

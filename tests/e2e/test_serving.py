@@ -1,0 +1,123 @@
+"""Replicas, processors, runtimes and the prediction log of a ModelDeployment on the real cluster."""
+
+import gzip
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from e2e.jobs import Json, condition
+from e2e.rollouts import PATIENCE_SECONDS, PER_SECOND, STEPS, Served, a_deployment, deployment
+from kube import Cluster, wait_until
+from support.canaries import BODIES, GOOD
+from support.s3 import KEYS, S3Place
+from traffic import Load
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def served(afina: Cluster, new_namespace: Callable[[str], str]) -> Iterator[Served]:
+    with a_deployment(afina, new_namespace("serving")) as found:
+        yield found
+
+
+def test_the_scale_subresource_sets_the_replicas(served: Served) -> None:
+    served.cluster.kubectl("scale", "mldep", served.name, "--replicas=2", namespace=served.namespace)
+    served.wait(lambda now: now["status"].get("replicas") == 2, "two replicas")
+    served.cluster.kubectl("scale", "mldep", served.name, "--replicas=1", namespace=served.namespace)
+    served.wait(lambda now: now["status"].get("replicas") == 1, "one replica")
+
+
+def test_an_autoscaler_scales_in_a_rollout_without_a_failed_request(served: Served) -> None:
+    scaling = {"minReplicas": 1, "maxReplicas": 3, "targetCPUUtilizationPercentage": 30}
+    served.patch({"autoscaling": scaling, "rollout": {"steps": [{"setWeight": 20}, {"gate": {}}]}})
+    version = served.models.register(GOOD)
+    served.wait(lambda now: condition(now, "Progressing").get("reason") == "GateClosed", "the canary waits")
+    with Load(f"{served.url}/predict", BODIES, 2 * PER_SECOND) as load:
+        # The load is more than three pods are to have, and both revisions get some of it.
+        scaled = served.wait(lambda now: now["status"]["replicas"] == 6, "three pods of each revision")
+        assert scaled["status"]["weight"] == 20
+        served.afina("approve")
+        found = served.wait_stable(version)
+    assert not load.failures()
+    assert found["spec"]["replicas"] == 3
+    served.patch({"autoscaling": None, "rollout": {"steps": STEPS}})
+    wait_until(lambda: not served.cluster.items("hpa", served.namespace), "the autoscaler is gone", PATIENCE_SECONDS)
+    served.patch({"replicas": 1})
+    served.wait(lambda now: now["status"]["replicas"] == 1, "one replica")
+
+
+def test_one_pod_more_is_enough_for_a_rollout_without_a_failed_request(served: Served) -> None:
+    served.patch({"replicas": 2, "rollout": {"maxSurge": 1}})
+    served.wait(lambda now: now["status"]["replicas"] == 2, "two replicas")
+    counts = []
+
+    def is_promoted(now: Json) -> bool:
+        found = served.cluster.items("deployments", served.namespace, f"afina.dev/modeldeployment={served.name}")
+        counts.append(sum(one["spec"]["replicas"] for one in found))
+        return bool(now["status"]["stable"]["modelVersion"] == version and "canary" not in now["status"])
+
+    with Load(f"{served.url}/predict", BODIES, PER_SECOND) as load:
+        version = served.models.register(GOOD)
+        served.wait(is_promoted, "the canary has all of the traffic")
+    assert not load.failures()
+    assert max(counts) == 3
+    served.patch({"replicas": 1, "rollout": {"maxSurge": None}})
+    served.wait(lambda now: now["status"]["replicas"] == 1, "one replica")
+
+
+def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
+    uri = str(served.now()["spec"]["model"]["uri"])
+    for name, count in (("gpu", 1), ("gpus", 64)):
+        wanted = deployment(name, f"/{served.namespace}/{name}", uri)
+        wanted["spec"]["resources"]["gpu"] = count
+        served.cluster.apply(wanted, namespace=served.namespace)
+    replace(served, name="gpu").wait(lambda now: condition(now, "Ready").get("status") == "True", "one GPU is there")
+    told = replace(served, name="gpus").wait(
+        lambda now: "nvidia.com/gpu" in condition(now, "Ready").get("message", ""), "64 GPUs are not"
+    )
+    assert condition(told, "Ready")["status"] == "False"
+
+
+def test_keeps_what_it_is_asked(served: Served, s3: S3Place) -> None:
+    s3.client().create_bucket(Bucket=served.namespace)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3-keys"}, "stringData": KEYS}
+    served.cluster.apply(secret, namespace=served.namespace)
+    place = {"bucket": served.namespace, "endpointUrl": s3.url, "secretRef": {"name": "s3-keys"}}
+    before = served.now()["status"]["stable"]
+    served.patch({"logging": {"redact": ["b"], "sink": {"s3": place}}})
+
+    def kept() -> list[Json]:
+        _answer(served.url, BODIES[3])
+        files = (s3.buckets / served.namespace).rglob("*.jsonl.gz")
+        return [json.loads(line) for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
+
+    row = wait_until(kept, "a row in the bucket", PATIENCE_SECONDS)[0]
+    assert (row["a"], row["afina_prediction"], row["afina_revision"]) == (0.35, 1.0, before["revision"])
+    assert "b" not in row
+    assert served.now()["status"]["stable"] == before, "that is no rollout"
+    served.patch({"logging": None})
+
+
+RUNTIMES = {"RayServe": "1536Mi", "TorchServe": "512Mi"}
+"""Those beside Uvicorn, and the least memory that each may have."""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_runtime_answers_the_same_numbers(runtime: str, served: Served) -> None:
+    other = replace(served, name=runtime.lower())
+    wanted = deployment(other.name, f"/{served.namespace}/{other.name}", str(served.now()["spec"]["model"]["uri"]))
+    wanted["spec"] |= {"runtime": {"name": runtime}, "resources": {"cpu": "100m", "memory": RUNTIMES[runtime]}}
+    served.cluster.apply(wanted, namespace=served.namespace)
+    other.wait(lambda now: condition(now, "Ready").get("status") == "True", f"{runtime} is ready")
+    assert [_answer(other.url, body) for body in BODIES] == [_answer(served.url, body) for body in BODIES]
+    served.cluster.kubectl("delete", "mldep", other.name, namespace=served.namespace)
+
+
+def _answer(url: str, body: Json) -> object:
+    request = urllib.request.Request(f"{url}/predict", json.dumps(body).encode())  # noqa: S310 - of our own gateway
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)["predictions"]
