@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from afina_api import quantity
 from afina_api.base import DnsSubdomain, LocalReference, Metadata, Model, Resources, Status, rule
-from afina_api.s3 import S3Bucket
+from afina_api.s3 import S3Access, S3Bucket
 from afina_api.serving import RuntimeName
 
 ROLLOUT_ANNOTATION = "afina.dev/rollout"
@@ -27,23 +27,38 @@ RevisionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 
 
+_NEEDS_DIGEST = "a model in s3 needs its digest, and no other has a digest or s3 here"
+
+
 class ModelSource(Model):
-    """Which registered model: by its name in the registry, or by the job that made it."""
+    """Which model: by its name in the registry, by the job that made it, or by its place in S3."""
 
     rules: ClassVar = (
         rule("has(self.uri) != has(self.autoMLJobRef)", "exactly one of uri and autoMLJobRef must be set"),
+        rule(
+            "has(self.uri) && self.uri.startsWith('s3://') ? has(self.digest) : !has(self.digest) && !has(self.s3)",
+            _NEEDS_DIGEST,
+            field=".digest",
+        ),
     )
 
     uri: (
         Annotated[
             str,
             StringConstraints(
-                pattern=r"^models:/[A-Za-z0-9][A-Za-z0-9 ._-]*(@[A-Za-z0-9_-]+|/[1-9][0-9]*)$", max_length=256
+                pattern=r"^(models:/[A-Za-z0-9][A-Za-z0-9 ._-]*(@[A-Za-z0-9_-]+|/[1-9][0-9]*)"
+                r"|s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)+)$",
+                max_length=256,
             ),
         ]
         | None
     ) = None
-    """`models:/NAME@ALIAS` or `models:/NAME/VERSION`. An alias that moves starts a rollout by itself."""
+    """`models:/NAME@ALIAS` or `models:/NAME/VERSION`; an alias that moves starts a rollout by itself. Or
+    `s3://BUCKET/PREFIX`, below which the model's files are in a folder `afina`, as in the registry's artifacts."""
+    digest: Digest | None = None
+    """Of a model in S3: hash of its files, as its manifest has it. What has another is not served."""
+    s3: S3Access | None = None
+    """Of a model in S3: its server and its keys."""
     auto_ml_job_ref: Annotated[LocalReference | None, Field(alias="autoMLJobRef")] = None
     """The AutoMLJob whose registered model is served."""
 
@@ -51,6 +66,11 @@ class ModelSource(Model):
     def _names_one(self) -> Self:
         if (self.uri is None) == (self.auto_ml_job_ref is None):
             raise ValueError("exactly one of uri and autoMLJobRef must be set")
+        if (self.uri or "").startswith("s3://"):
+            if self.digest is None:
+                raise ValueError(_NEEDS_DIGEST)
+        elif self.digest is not None or self.s3 is not None:
+            raise ValueError(_NEEDS_DIGEST)
         return self
 
 

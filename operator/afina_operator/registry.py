@@ -1,6 +1,7 @@
 """Asks the model registry, MLflow, which version a URI means. Over its REST API: MLflow's client is no small thing."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ _API = "/api/2.0/mlflow"
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version of a registered model."""
+    """A version of a registered model, or a model in S3."""
 
     name: str
     version: str
@@ -24,6 +25,8 @@ class RegisteredVersion:
     """Hash of its files, which the model server checks before it loads them."""
     source: str
     """Where its files are."""
+    s3: Mapping[str, Any] | None = None
+    """As the spec has it: server and keys of what is not the registry's."""
 
 
 class ModelUnavailableError(Exception):

@@ -23,6 +23,20 @@ _CASES: dict[str, Refused] = {
     "URI of a file": Refused({_URI: "file:///etc/passwd"}, _URI, "should match", "should match"),
     "URI without version": Refused({_URI: "models:/loans"}, _URI, "should match", "should match"),
     "URI that climbs": Refused({_URI: "models:/../1"}, _URI, "should match", "should match"),
+    "model in S3 of which nobody knows what it is": Refused(
+        {"spec.model": {"uri": "s3://models/loans/7"}}, "spec.model", "a model in s3 needs its digest"
+    ),
+    "registered model with a digest": Refused(
+        {"spec.model": {"uri": "models:/loans/7", "digest": "sha256:" + "0" * 64}},
+        "spec.model",
+        "a model in s3 needs its digest",
+    ),
+    "model in S3 that climbs": Refused(
+        {"spec.model": {"uri": "s3://models/../other", "digest": "sha256:" + "0" * 64}},
+        _URI,
+        "should match",
+        "should match",
+    ),
     "runtime of others": Refused(
         {"spec.runtime": {"name": "Triton"}}, "spec.runtime.name", "supported values", "Input should be"
     ),
@@ -178,6 +192,16 @@ ACCEPTED_SERVING: dict[str, Json] = {
                     }
                 },
             },
+        },
+    ),
+    "a deployment of a model in S3": changed(
+        GOOD_DEPLOYMENT,
+        {
+            "spec.model": {
+                "uri": "s3://models/loans/v7",
+                "digest": "sha256:" + "0" * 64,
+                "s3": {"endpointUrl": "http://minio.lab:9000", "secretRef": {"name": "keys"}},
+            }
         },
     ),
     "a deployment upon Ray": changed(

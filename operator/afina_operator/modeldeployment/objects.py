@@ -9,7 +9,7 @@ from typing import Any
 
 from afina_api import quantity
 from afina_api.modeldeployment import Autoscaling, ModelDeploymentSpec, PredictionLogging
-from afina_api.s3 import S3_KEYS
+from afina_api.s3 import S3_KEYS, S3Access
 from afina_api.serving import LOG_KEYS
 from afina_operator.modeldeployment.revisions import PREFIX, Revision
 from afina_operator.ownership import reference
@@ -225,18 +225,33 @@ def _volumes(revision: Revision) -> dict[str, tuple[str, Json]]:
     return found
 
 
+def _secrets(access: S3Access, variables: Iterable[str], *, optional: bool = False) -> list[Json]:
+    """S3's keys under the names of variables."""
+    found = []
+    if access.secret_ref:
+        for variable, key in zip(variables, S3_KEYS, strict=True):
+            entry = from_secret(variable, access.secret_ref.name, key)
+            entry["valueFrom"]["secretKeyRef"] |= {"optional": True} if optional else {}
+            found.append(entry)
+    return found
+
+
+def _download(revision: Revision) -> list[Json]:
+    """What is needed to fetch a model that is not the registry's."""
+    if revision.model.s3 is None:
+        return []
+    access = S3Access.model_validate(revision.model.s3)
+    known = {"MLFLOW_S3_ENDPOINT_URL": access.endpoint_url, "AWS_DEFAULT_REGION": access.region or "us-east-1"}
+    return [{"name": name, "value": value} for name, value in known.items() if value] + _secrets(access, S3_KEYS)
+
+
 def _logging(wanted: PredictionLogging | None) -> list[Json]:
     """What the server must know to keep what it is asked."""
     if wanted is None:
         return []
-    found: list[Json] = [{"name": "AFINA_LOG", "value": wanted.model_dump_json(by_alias=True, exclude_none=True)}]
-    if secret := wanted.sink.s3.secret_ref:
-        for variable, key in zip(LOG_KEYS, S3_KEYS, strict=True):
-            entry = from_secret(variable, secret.name, key)
-            # A server without its log is better than none.
-            entry["valueFrom"]["secretKeyRef"]["optional"] = True
-            found.append(entry)
-    return found
+    found: Json = {"name": "AFINA_LOG", "value": wanted.model_dump_json(by_alias=True, exclude_none=True)}
+    # A server without its log is better than none.
+    return [found, *_secrets(wanted.sink.s3, LOG_KEYS, optional=True)]
 
 
 def _container(obj: Json, wanted: ModelDeploymentSpec, revision: Revision, settings: Settings) -> Json:
@@ -263,12 +278,13 @@ def _container(obj: Json, wanted: ModelDeploymentSpec, revision: Revision, setti
     affinity = wanted.rollout.affinity
     if affinity and affinity.cookie:
         environment |= {"AFINA_COOKIE": affinity.cookie, "AFINA_COOKIE_PATH": wanted.endpoint.path}
+    variables = [{"name": name, "value": value} for name, value in environment.items()]
     return {
         "name": CONTAINER,
         "image": revision.image,
         "imagePullPolicy": settings.images.pull_policy,
         "command": ["python3", "-m", "afina_serving"],
-        "env": [{"name": name, "value": value} for name, value in environment.items()] + _logging(wanted.logging),
+        "env": variables + _download(revision) + _logging(wanted.logging),
         "ports": [
             {"name": "http", "containerPort": PORT, "protocol": "TCP"},
             {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},

@@ -25,6 +25,9 @@ from afina_operator.resources import (
     dig,
 )
 
+_VERSION_DIGITS = 12
+"""So much of its digest is the version of a model that has none."""
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -80,6 +83,8 @@ class Observer:
 
     async def _model(self, cluster: Cluster, obj: Json) -> tuple[RegisteredVersion | None, str]:
         try:
+            if found := _in_s3(obj):
+                return found, ""
             return await self._registry.resolve(await self._uri(cluster, obj)), ""
         except ModelUnavailableError as error:
             return None, str(error)
@@ -105,6 +110,15 @@ class Observer:
         looks = int(dig(obj, "status", "rollout", "looks") or 0)
         started = dig(obj, "status", "rollout", "startTime")
         return self._readings.batches(uid, f"{canary}/{started}", looks, now)
+
+
+def _in_s3(obj: Json) -> RegisteredVersion | None:
+    """The model that the spec itself says all of."""
+    uri, digest = (str(dig(obj, "spec", "model", key) or "") for key in ("uri", "digest"))
+    if not uri.startswith("s3://"):
+        return None
+    number = digest.removeprefix("sha256:")[:_VERSION_DIGITS]
+    return RegisteredVersion(obj["metadata"]["name"], number, digest, uri, dig(obj, "spec", "model", "s3"))
 
 
 def _is_shadowed(obj: Json) -> bool:

@@ -45,7 +45,9 @@ class Revision:
             "gpu": spec.resources.gpu,
             "workers": spec.runtime.settings.workers,
         }
-        text = json.dumps({**content, "model": asdict(model)}, sort_keys=True)
+        # What is unset is left out: a field that a later version knows must not give all revisions other names.
+        named = {key: value for key, value in asdict(model).items() if value is not None}
+        text = json.dumps({**content, "model": named}, sort_keys=True)
         name = f"{child_name(PREFIX, deployment.metadata.name)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         return cls(name, **content)
 

@@ -1,10 +1,12 @@
 """The operator, the model server and the chart mean the same ports and variables."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from afina_api.modeldeployment import ModelDeploymentSpec
+from afina_api.s3 import S3_KEYS
 from afina_api.serving import LOG_KEYS
 from afina_operator.modeldeployment import objects
 from afina_operator.modeldeployment.revisions import Revision
@@ -51,6 +53,17 @@ def test_the_server_reads_what_is_said_of_its_log() -> None:
     assert set(secret) == set(LOG_KEYS)
     assert {one["name"] for one in secret.values()} == {"keys"}
     assert all(one["optional"] for one in secret.values())
+
+
+def test_the_server_fetches_a_model_in_s3_by_the_keys_of_the_spec() -> None:
+    s3 = {"endpointUrl": "http://minio.lab:9000", "secretRef": {"name": "keys"}}
+    stored = replace(REVISION, model=replace(MODEL, s3=s3))
+    (container,) = objects.deployment(HOUSES, a_spec(), stored, 1, SETTINGS)["spec"]["template"]["spec"]["containers"]
+    env = {one["name"]: one for one in container["env"]}
+    assert env["MLFLOW_S3_ENDPOINT_URL"]["value"] == "http://minio.lab:9000"
+    assert env["AWS_DEFAULT_REGION"]["value"] == "us-east-1"
+    secrets = {name: one["valueFrom"]["secretKeyRef"] for name, one in env.items() if "valueFrom" in one}
+    assert secrets == {key: {"name": "keys", "key": key} for key in S3_KEYS}
 
 
 def test_the_server_reads_what_is_said_of_its_cookie() -> None:

@@ -209,6 +209,16 @@ def test_a_registry_that_does_not_answer_changes_nothing() -> None:
     assert lab.condition("Progressing") == ("False", "ModelUnavailable")
 
 
+def test_a_model_in_s3_is_another_revision_when_its_digest_is_another() -> None:
+    lab = Lab()
+    lab.models.champion = None
+    for digit in "12":
+        lab.apply(model={"uri": "s3://models/loans", "digest": "sha256:" + digit * 64})
+        lab.live(lambda now: now.versions() == {digit * 12: 100})  # noqa: B023
+    assert lab.status()["stable"]["digest"] == "sha256:" + "2" * 64
+    assert lab.status()["stable"]["modelName"] == "loans"
+
+
 def test_a_spec_that_cannot_be_read_changes_nothing() -> None:
     lab = trying()
     lab.apply(replicas=-1)
