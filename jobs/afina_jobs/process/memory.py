@@ -35,8 +35,15 @@ def _counters(cgroups: Path, own: Path) -> list[Path]:
 
 
 def offer_to_oom_killer(pid: int) -> None:
-    """Let the kernel choose this process before the driver. Whoever is refused keeps the default."""
+    """Let the kernel choose this process, and what it starts, before the driver.
+
+    Children that it has started already are offered, too: those that come later inherit it. Whoever is refused keeps
+    the default.
+    """
     try:
         Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return
+    for child in children:
+        offer_to_oom_killer(int(child))
