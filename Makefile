@@ -121,8 +121,8 @@ bench-automl: .venv/stamp $(PEERS)/automl-peers/stamp ## AutoML next to FLAML, A
 bench-judge: .venv/stamp ## The canary judge next to fixed thresholds and counted checks, on simulated requests
 	$(BIN)/python tests/bench/judge.py
 
-bench-serving: .venv/stamp $(PEERS)/serving-peers/stamp ## The model server next to a bare uvicorn and MLServer
-	PYTHONPATH=tests $(BIN)/python tests/bench/serving.py $(PEERS)/serving-peers $(ARGS)
+bench-serving: .venv/stamp $(PEERS)/serving-peers/stamp ## The model server next to bare uvicorn, Ray Serve and MLServer
+	PYTHONPATH=tests $(BIN)/python tests/bench/serving.py $(PEERS)/serving-peers $$($(DEVCLUSTER) tools traefik) $(ARGS)
 
 soak-rollouts: .venv/stamp ## Rollouts of good and bad models at 200 requests a second, on the cluster at hand
 	PYTHONPATH=dev:tests $(BIN)/python tests/bench/rollouts.py $(ARGS)

@@ -1,9 +1,9 @@
-"""The model server next to a bare uvicorn and to MLServer: latency, throughput, start and memory.
+"""The model server next to bare uvicorn, plain Ray Serve and MLServer, and behind proxies.
 
-Run by hand: `make bench-serving`. Every server is on this machine and one process, with no worker beside it, but for
-RayServe and TorchServe, which have one. One client with a connection that it keeps asks them in turn, a few requests
-each, so that what else the machine does meets all alike; then many clients ask each at once. MLServer has the very file
-of our XGBoost model.
+Latency, throughput, start and memory. Run by hand: `make bench-serving`. Every server is on this machine and one
+process, with no worker beside it, but for Ray's and TorchServe, which have one. One client with a connection that it
+keeps asks them in turn, a few requests each, so that what else the machine does meets all alike; then many clients ask
+each at once. MLServer has the very file of our XGBoost model.
 """
 
 import argparse
@@ -196,7 +196,7 @@ def an_xgboost_model(folder: Path) -> str:
     return exported(folder, frame, target, types, "XGBoost", ("no", "yes"), Uncertainty(doubt=0.9), rounds=TREES)
 
 
-def peers(folder: Path, mlserver: Path) -> list[Peer]:
+def peers(folder: Path, mlserver: Path, traefik: Path) -> list[Peer]:
     """All servers."""
     row = np.random.default_rng(1).normal(size=len(FEATURES)).round(6).tolist()
     in_json, in_tensors = rows(dict(zip(FEATURES, row, strict=True))), tensors(row)
@@ -216,7 +216,9 @@ def peers(folder: Path, mlserver: Path) -> list[Peer]:
         found.append(Peer(f"ours, XGBoost by {runtime}", ours, port, [in_json, in_tensors], env))
     (trees,) = (folder / "ours, XGBoost" / "model" / FILES).glob("**/*.ubj")
     found.append(_mlserver(folder / "mlserver", mlserver, trees, in_tensors))
-    return found
+    found.append(_ray(in_json))
+    linear = next(peer for peer in found if peer.name == "ours, linear of 3")
+    return [*found, _traefik(folder, traefik, linear), _haproxy(folder, linear)]
 
 
 def _bare(name: str, loop: str, http: str, request: Request) -> Peer:
@@ -239,16 +241,59 @@ def _mlserver(folder: Path, environment: Path, trees: Path, request: Request) ->
     return Peer("MLServer, XGBoost", command, port, [request], {**os.environ, "OMP_NUM_THREADS": "1"})
 
 
+def _ray(request: Request) -> Peer:
+    port = free_port()
+    return Peer(
+        "plain Ray Serve", [sys.executable, str(Path(__file__).with_name("ray_echo.py")), str(port)], port, [request]
+    )
+
+
+def _traefik(folder: Path, program: Path, behind: Peer) -> Peer:
+    port = free_port()
+    servers = {"loadBalancer": {"servers": [{"url": f"http://127.0.0.1:{behind.port}"}]}}
+    all_ = {"rule": "PathPrefix(`/`)", "service": "model", "entryPoints": ["web"]}
+    (folder / "traefik.json").write_text(
+        json.dumps({"http": {"routers": {"all": all_}, "services": {"model": servers}}})
+    )
+    command = [str(program), f"--entryPoints.web.address=127.0.0.1:{port}"]
+    command += [f"--providers.file.filename={folder / 'traefik.json'}", "--log.level=ERROR"]
+    return Peer(f"{behind.name}, through Traefik", command, port, behind.requests)
+
+
+_HAPROXY = """\
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend web
+  bind 127.0.0.1:{port}
+  default_backend model
+backend model
+  server only 127.0.0.1:{behind}
+"""
+
+
+def _haproxy(folder: Path, behind: Peer) -> Peer:
+    program, port = shutil.which("haproxy"), free_port()
+    if program is None:
+        sys.exit("haproxy is not there: apt-get install haproxy")
+    (folder / "haproxy.cfg").write_text(_HAPROXY.format(port=port, behind=behind.port))
+    command = [program, "-db", "-q", "-f", str(folder / "haproxy.cfg")]
+    return Peer(f"{behind.name}, through HAProxy", command, port, behind.requests)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mlserver", type=Path, help="virtual environment with MLServer")
+    parser.add_argument("traefik", type=Path, help="the program")
     parser.add_argument("--requests", type=int, default=2000, help="of each (default: 2000)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         servers = [
             (peer, stack.enter_context(running(peer, folder / f"{number}.log")))
-            for number, peer in enumerate(peers(folder, arguments.mlserver))
+            for number, peer in enumerate(peers(folder, arguments.mlserver, arguments.traefik))
         ]
         asked = [(peer, started, request) for peer, started in servers for request in peer.requests]
         _latencies(asked, arguments.requests)
