@@ -7,9 +7,10 @@ later is counted as another bin.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from afina_operator.judge.metric import Claims, Comparison, percent
-from afina_operator.judge.proportions import Claim, Counts
+from afina_operator.judge.metric import Claims, Comparison, no_greater, percent
+from afina_operator.judge.proportions import Counts
 from afina_operator.judge.sample import Pair, Sample
 
 _OTHER = "(other)"
@@ -27,18 +28,10 @@ class Drift:
 
     def claims(self, now: Pair, before: Pair) -> Claims:
         """Two for each bin: that its share did not grow, that it did not shrink."""
-        not_grown = [self._not_grown(name, now, before) for name in before.stable.predictions]
+        bins = before.stable.predictions
+        not_grown = [no_greater(partial(_in, name), now, before, self.change) for name in bins]
         tolerated = tuple(claim for one in not_grown for claim in (one, one.of_rest()))
         return Claims(tolerated, tuple(claim.reversed() for claim in tolerated))
-
-    def _not_grown(self, name: str, now: Pair, before: Pair) -> Claim:
-        return Claim(
-            canary=_in(name, now.canary),
-            stable=_in(name, now.stable),
-            canary_before=_in(name, before.canary),
-            stable_before=_in(name, before.stable),
-            margin=self.change,
-        )
 
     def compare(self, seen: Pair, against: Sequence[float]) -> Comparison:
         """Shares of a bin."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from afina_operator.judge.metric import Claims, Comparison, percent
-from afina_operator.judge.proportions import Claim, Counts
+from afina_operator.judge.metric import Claims, Comparison, no_greater, percent
+from afina_operator.judge.proportions import Counts
 from afina_operator.judge.sample import Pair, Sample
 
 
@@ -17,13 +17,7 @@ class Errors:
 
     def claims(self, now: Pair, before: Pair) -> Claims:
         """One."""
-        claim = Claim(
-            canary=_failed(now.canary),
-            stable=_failed(now.stable),
-            canary_before=_failed(before.canary),
-            stable_before=_failed(before.stable),
-            margin=self.increase,
-        )
+        claim = no_greater(_failed, now, before, self.increase)
         return Claims((claim,), (claim.reversed(),))
 
     def compare(self, seen: Pair, against: Sequence[float]) -> Comparison:

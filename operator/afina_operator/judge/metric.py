@@ -1,11 +1,11 @@
 """What every metric gives to the judge."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from afina_operator.judge.proportions import Claim
-from afina_operator.judge.sample import Pair
+from afina_operator.judge.proportions import Claim, Counts
+from afina_operator.judge.sample import Pair, Sample
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,17 @@ class Metric(Protocol):
             seen: counts of all looks.
             against: logarithm of the evidence against each harmless claim.
         """
+
+
+def no_greater(counts: Callable[[Sample], Counts], now: Pair, before: Pair, margin: float) -> Claim:
+    """The claim that what is counted has at most the stable share, plus the margin, at the canary."""
+    return Claim(
+        canary=counts(now.canary),
+        stable=counts(now.stable),
+        canary_before=counts(before.canary),
+        stable_before=counts(before.stable),
+        margin=margin,
+    )
 
 
 def percent(share: float | None) -> str:
