@@ -183,6 +183,9 @@ class Judge(Model):
     max_changed_answers: Annotated[float, Field(gt=0, le=0.99)] | None = None
     """In a step `shadow`: this share of rows may get another answer than from the stable revision: another class, or a
     number that is more than a tenth away. Unset: all of them."""
+    max_uncertainty_increase: Annotated[float, Field(ge=0, le=0.99)] | None = None
+    """By so much the mean uncertainty of the rows may be greater: 1 less the confidence, from 0 to 1. Unset: by
+    anything. Only models of classes have it; of others this lets none pass."""
 
 
 _DEFAULT_STEPS = [{"setWeight": 10}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {}}]

@@ -107,6 +107,12 @@ _CASES: dict[str, Refused] = {
         "greater than or equal to 1.1",
         "greater than or equal to 1.1",
     ),
+    "uncertainty that cannot be": Refused(
+        {"spec.rollout.judge": {"maxUncertaintyIncrease": 1}},
+        "spec.rollout.judge.maxUncertaintyIncrease",
+        "less than or equal to",
+        "less than or",
+    ),
     "header with a newline": Refused(
         {"spec.rollout.headerMatch": {"name": "X-Canary", "value": "a\nb"}},
         "spec.rollout.headerMatch.value",
@@ -171,7 +177,13 @@ ACCEPTED_SERVING: dict[str, Json] = {
                     {"setWeight": 100},
                     {"pauseSeconds": 60},
                 ],
-                "judge": {"alpha": 0.01, "maxErrorShareIncrease": 0, "maxLatencyRatio": 2, "maxPredictionDrift": 0.1},
+                "judge": {
+                    "alpha": 0.01,
+                    "maxErrorShareIncrease": 0,
+                    "maxLatencyRatio": 2,
+                    "maxPredictionDrift": 0.1,
+                    "maxUncertaintyIncrease": 0.05,
+                },
                 "headerMatch": {"name": "X-Canary", "value": "always"},
                 "affinity": {"cookie": "afina-bucket"},
                 "rollbackWindow": 3,

@@ -74,6 +74,8 @@ class Behaviour:
     """Buckets by which its latencies are higher."""
     changed: float = 0.0
     """Share of rows that it gives another answer to than others do."""
+    uncertainty: float = 0.2
+    """Of its answers, on average."""
 
 
 @dataclass
@@ -175,6 +177,8 @@ class Lab:
             failed = round(share * behaviour.error_share)
             counters["afina_model_requests_total", "500"] += failed
             counters["afina_model_requests_total", "200"] += share - failed
+            counters["afina_model_uncertainty_sum", ""] += round(share * behaviour.uncertainty)
+            counters["afina_model_uncertainty_count", ""] += share
             typical = 40 + behaviour.slowness
             for index, bound in enumerate(LATENCY_BOUNDS):
                 # A tenth of the requests takes longer.

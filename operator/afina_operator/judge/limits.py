@@ -7,6 +7,7 @@ from afina_operator.judge.drift import Drift
 from afina_operator.judge.errors import Errors
 from afina_operator.judge.latency import Latency
 from afina_operator.judge.metric import Metric
+from afina_operator.judge.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Limits:
     """Above 0, below 1. None: predictions do not count."""
     max_changed_answers: float | None = None
     """Above 0, below 1. None: answers are not compared."""
+    max_uncertainty_increase: float | None = None
+    """From 0, below 1. None: uncertainty does not count."""
     alpha: float = 0.05
     """Probability, at most, that a canary within the limits fails; and that one beyond them passes."""
 
@@ -33,4 +36,6 @@ class Limits:
             found.append(Drift(self.max_prediction_drift))
         if self.max_changed_answers is not None:
             found.append(Answers(self.max_changed_answers))
+        if self.max_uncertainty_increase is not None:
+            found.append(Uncertainty(self.max_uncertainty_increase))
         return tuple(found)

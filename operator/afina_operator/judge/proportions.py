@@ -14,7 +14,14 @@ over the canary's requests and of 1 - stake / (1 - s) (Y - x) over the stable on
 
 as the weighted geometric mean is below the arithmetic one: 1 at most where p <= q + margin, whatever x and the stake
 are, as long as they do not depend on what the look shows and no factor is negative. The sizes of looks are free, and p
-and q may change from look to look. With the x and the stake of `_even` the bet is the likelihood ratio of Turner, Ly
+and q may change from look to look.
+
+X and Y may be any numbers from 0 to 1, and p and q their means: the bound needs no more of them. One that is v counts
+as v of a hit, for which the bet pays (1 + c (1 - y)) ** v * (1 - c y) ** (1 - v), by the same inequality at most
+v (1 + c (1 - y)) + (1 - v) (1 - c y) = 1 + c (v - y), which is fair. A bet that knew the variance of such numbers would
+grow faster (Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting, JRSS B 2024).
+
+With the x and the stake of `_even` the bet is the likelihood ratio of Turner, Ly
 and Grünwald (Generic e-variables for exact sequential k-sample tests that allow for optional stopping, JSPI 2024), with
 the margin of Turner and Grünwald (Exact anytime-valid confidence intervals for contingency tables and beyond, SPL
 2023): the one whose wealth grows fastest if the guess is right.
@@ -33,9 +40,9 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of how many showed something."""
+    """How many of how many showed something; or the sum of numbers from 0 to 1, and how many they are."""
 
-    hits: int = 0
+    hits: float = 0
     total: int = 0
 
     def rest(self) -> "Counts":
@@ -43,7 +50,7 @@ class Counts:
         return Counts(self.total - self.hits, self.total)
 
     def share(self) -> float | None:
-        """From 0 to 1; None of none."""
+        """Or mean, from 0 to 1; None of none."""
         return self.hits / self.total if self.total else None
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from afina_api.serving import LATENCY_BOUNDS
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
+Total = tuple[Annotated[float, Field(ge=0, le=2**53)], Count]
+"""The sum of numbers from 0 to 1, and how many they are."""
 
 
 class Sample(BaseModel):
@@ -32,6 +34,8 @@ class Sample(BaseModel):
     """Rows whose answer was compared with the stable revision's."""
     changed: Count = 0
     """Those of them whose answer was another."""
+    uncertainty: Total = (0.0, 0)
+    """Of the rows that have one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Sample":
@@ -39,6 +43,8 @@ class Sample(BaseModel):
             raise ValueError(f"{self.errors} errors of {self.requests} requests")
         if self.changed > self.compared:
             raise ValueError(f"{self.changed} changed answers of {self.compared} that were compared")
+        if self.uncertainty[0] > self.uncertainty[1]:
+            raise ValueError("the uncertainty of {1} rows sums to {0}".format(*self.uncertainty))
         if len(self.latencies) not in (0, len(LATENCY_BOUNDS) + 1):
             raise ValueError(f"{len(self.latencies)} latency buckets: {len(LATENCY_BOUNDS) + 1} are wanted")
         return self
@@ -53,7 +59,12 @@ class Sample(BaseModel):
             predictions={name: self.predictions.get(name, 0) + other.predictions.get(name, 0) for name in names},
             compared=self.compared + other.compared,
             changed=self.changed + other.changed,
+            uncertainty=_sum(self.uncertainty, other.uncertainty),
         )
+
+
+def _sum(one: Total, other: Total) -> Total:
+    return one[0] + other[0], one[1] + other[1]
 
 
 @dataclass(frozen=True)

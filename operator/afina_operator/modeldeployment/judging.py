@@ -67,6 +67,7 @@ def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | No
         max_latency_ratio=rollout.judge.max_latency_ratio,
         max_prediction_drift=rollout.judge.max_prediction_drift,
         max_changed_answers=rollout.judge.max_changed_answers if any(s.shadow for s in rollout.steps) else None,
+        max_uncertainty_increase=rollout.judge.max_uncertainty_increase,
         alpha=rollout.judge.alpha,
     )
     # Only in a step `shadow` answers are compared: in another there would never be enough of them.
@@ -132,6 +133,7 @@ def _sample(batch: Batch | None, differences: Mapping[float, int]) -> Sample | N
     if batch is None:
         return None
     failed = sum(count for code, count in batch.codes.items() if code.startswith("5") or code == _OVERLOADED)
+    doubts, doubted = batch.uncertainty
     answered = sum(count for code, count in batch.codes.items() if code.startswith("2"))
     return Sample(
         requests=failed + answered,
@@ -140,6 +142,7 @@ def _sample(batch: Batch | None, differences: Mapping[float, int]) -> Sample | N
         predictions=dict(batch.predictions),
         compared=sum(differences.values()),
         changed=sum(count for bound, count in differences.items() if bound > _SAME),
+        uncertainty=(min(doubts, doubted), doubted),  # the difference of two sums is rounded
     )
 
 

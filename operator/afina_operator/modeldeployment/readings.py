@@ -8,7 +8,7 @@ left out then, which costs time and never validity.
 
 import asyncio
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ _REQUESTS = "afina_model_requests_total"
 _SECONDS = "afina_model_request_seconds_bucket"
 _PREDICTIONS = "afina_model_predictions_total"
 _DIFFERENCES = "afina_model_shadow_difference_bucket"
+_DOUBTS, _DOUBTED = "afina_model_uncertainty_sum", "afina_model_uncertainty_count"
 _MAX_BYTES = 1_000_000
 
 Counts = Mapping[tuple[str, str], float]
@@ -40,6 +41,8 @@ class Batch:
     """Predictions by bin."""
     differences: Mapping[float, int] = field(default_factory=dict)
     """Rows that another revision was shown too, by the upper bound of how far its answer was from this one's."""
+    uncertainty: tuple[float, int] = (0.0, 0)
+    """Sum over the rows that have one, and how many they are."""
 
 
 @dataclass(frozen=True)
@@ -93,28 +96,31 @@ class Readings:
 
 
 def _batch(reading: Reading, before: Mapping[str, Counts]) -> Batch:
-    grown: Counter[tuple[str, str]] = Counter()
+    grown: defaultdict[tuple[str, str], float] = defaultdict(float)
     for pod, counts in reading.by_pod.items():
-        if pod in before:
-            grown.update(_growth(before[pod], counts))
-        else:
-            grown.update({key: int(value) for key, value in counts.items()})
+        for key, value in _growth(before.get(pod, {}), counts).items():
+            grown[key] += value
     return Batch(
-        codes={label: count for (name, label), count in grown.items() if name == _REQUESTS},
+        codes=_by_label(grown, _REQUESTS),
         seconds=_per_bucket(grown, _SECONDS),
-        predictions={label: count for (name, label), count in grown.items() if name == _PREDICTIONS},
+        predictions=_by_label(grown, _PREDICTIONS),
         differences=_per_bucket(grown, _DIFFERENCES),
+        uncertainty=(grown[_DOUBTS, ""], int(grown[_DOUBTED, ""])),
     )
 
 
-def _growth(before: Counts, now: Counts) -> dict[tuple[str, str], int]:
+def _growth(before: Counts, now: Counts) -> dict[tuple[str, str], float]:
     """A counter that is less than it was began anew, and with it all of its container's."""
     restarted = any(now.get(key, 0) < value for key, value in before.items())
-    return {key: int(value - (0 if restarted else before.get(key, 0))) for key, value in now.items()}
+    return {key: value - (0 if restarted else before.get(key, 0)) for key, value in now.items()}
 
 
-def _per_bucket(grown: Mapping[tuple[str, str], int], histogram: str) -> dict[float, int]:
-    cumulative = {float(label): count for (name, label), count in grown.items() if name == histogram}
+def _by_label(grown: Counts, counter: str) -> dict[str, int]:
+    return {label: int(count) for (name, label), count in grown.items() if name == counter}
+
+
+def _per_bucket(grown: Counts, histogram: str) -> dict[float, int]:
+    cumulative = {float(label): count for label, count in _by_label(grown, histogram).items()}
     found, below = {}, 0
     for bound in sorted(cumulative):
         found[bound], below = cumulative[bound] - below, cumulative[bound]
@@ -157,11 +163,12 @@ def parse(text: str) -> Counts:
     Raises:
         ValueError: it is no such text, or a counter is no number.
     """
-    label = {_REQUESTS: "code", _SECONDS: "le", _PREDICTIONS: "bin", _DIFFERENCES: "le"}
+    label = {_REQUESTS: "code", _SECONDS: "le", _PREDICTIONS: "bin", _DIFFERENCES: "le", _DOUBTS: "", _DOUBTED: ""}
     try:
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         known = [sample for sample in samples if sample.name in label]
-        found = {(sample.name, sample.labels[label[sample.name]]): sample.value for sample in known}
+        named = [(sample, label[sample.name]) for sample in known]
+        found = {(sample.name, sample.labels[name] if name else ""): sample.value for sample, name in named}
     except (KeyError, IndexError) as error:  # the parser's, of some texts that are cut off
         raise ValueError(f"no metrics: {error!r}") from error
     if not all(math.isfinite(value) and value >= 0 for value in found.values()):

@@ -9,10 +9,12 @@ from afina_api.modeldeployment import ModelDeploymentSpec
 from afina_api.s3 import S3_KEYS
 from afina_api.serving import LOG_KEYS
 from afina_operator.modeldeployment import objects
+from afina_operator.modeldeployment.readings import parse
 from afina_operator.modeldeployment.revisions import Revision
 from afina_operator.registry import RegisteredVersion
 from afina_operator.settings import Images, Settings
-from afina_serving.settings import Cookie
+from afina_serving.metrics import Metrics
+from afina_serving.settings import Cookie, Identity
 from afina_serving.settings import Settings as ServerSettings
 
 POLICIES = Path(__file__).parents[3] / "charts/afina/templates/networkpolicies.yaml"
@@ -77,3 +79,16 @@ def test_the_network_policy_lets_them_in() -> None:
     rules = POLICIES.read_text().split("# Who serves,")[1].partition("ingress:\n")[2].partition("  egress:")[0]
     ports = {port["port"] for rule in yaml.safe_load(rules) for port in rule["ports"]}
     assert ports == {objects.PORT, objects.GRPC_PORT}
+
+
+def test_the_judge_finds_its_counters_in_what_the_server_writes() -> None:
+    server = Metrics(Identity("houses", "3", "sha256:1", "mldep-houses-1"), dict)
+    server.answered(200, 0.1)
+    server.predicted({"yes": 2}, [0.25, 0.5])
+    server.compared([0.3])
+    found = parse(server.text().decode())
+    assert found["afina_model_requests_total", "200"] == 1
+    assert found["afina_model_predictions_total", "yes"] == 2
+    assert (found["afina_model_uncertainty_sum", ""], found["afina_model_uncertainty_count", ""]) == (0.75, 2)
+    for histogram in ("afina_model_request_seconds_bucket", "afina_model_shadow_difference_bucket"):
+        assert found[histogram, "+Inf"] == 1

@@ -90,6 +90,10 @@ afina_model_requests_total{code="200"} 12.0
 # TYPE afina_model_request_seconds histogram
 afina_model_request_seconds_bucket{le="0.0005"} 4.0
 afina_model_request_seconds_bucket{le="+Inf"} 12.0
+# TYPE afina_model_uncertainty histogram
+afina_model_uncertainty_bucket{le="+Inf"} 3.0
+afina_model_uncertainty_count 3.0
+afina_model_uncertainty_sum 0.7000000000000001
 # TYPE python_info gauge
 python_info{version="3.11"} 1.0
 """
@@ -99,7 +103,8 @@ def test_reads_the_text_format() -> None:
     found = parse(TEXT)
     assert found[OK] == 12
     assert found["afina_model_request_seconds_bucket", "+Inf"] == 12
-    assert len(found) == 3
+    assert found["afina_model_uncertainty_sum", ""] == 0.7000000000000001
+    assert len(found) == 5
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1"])
@@ -123,3 +128,13 @@ def test_buckets_are_told_apart() -> None:
     assert found
     assert found["canary"]
     assert found["canary"].seconds == {0.1: 1, 0.2: 3, math.inf: 1}
+
+
+def test_parts_of_a_sum_are_kept() -> None:
+    readings = Readings()
+    doubts, doubted = ("afina_model_uncertainty_sum", ""), ("afina_model_uncertainty_count", "")
+    readings.batches("uid", "rollout", 0, {"canary": Reading({"a": {doubts: 0.25, doubted: 1.0}})})
+    found = readings.batches("uid", "rollout", 0, {"canary": Reading({"a": {doubts: 1.5, doubted: 4.0}})})
+    assert found
+    assert found["canary"]
+    assert found["canary"].uncertainty == (1.25, 3)

@@ -89,6 +89,15 @@ def test_a_bad_canary_is_rolled_back_before_the_next_step(behaviour: Behaviour, 
     assert lab.versions() == {"1": 100}, "it is not tried again by itself"
 
 
+@pytest.mark.parametrize(("uncertainty", "end"), [(0.25, {"2": 100}), (0.5, {"1": 100})])
+def test_a_canary_that_is_less_sure_is_rolled_back(uncertainty: float, end: dict[str, int]) -> None:
+    lab = trying(
+        Behaviour(uncertainty=uncertainty), rollout={**SPEC["rollout"], "judge": {"maxUncertaintyIncrease": 0.2}}
+    )
+    lab.live(lambda now: now.versions() == end)
+    assert ("uncertainty: 0.5 on average of" in lab.message("RolledBack")) == ("1" in end)
+
+
 def test_a_canary_that_crashes_gets_no_traffic() -> None:
     lab = serving()
     lab.behaviours["2"] = Behaviour(crashes=True)
