@@ -2,10 +2,10 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
 from afina_api import quantity
-from afina_api.base import DnsSubdomain, LocalReference, Metadata, Model, Resources, Status, rule
+from afina_api.base import DnsSubdomain, LocalReference, Metadata, Model, Resources, Status, refuse_duplicates, rule
 from afina_api.s3 import S3Access, S3Bucket
 from afina_api.serving import RuntimeName
 
@@ -168,6 +168,48 @@ class Step(Model):
         return self
 
 
+REVISION = "{{revision}}"
+"""In a query: the name of the revision that is asked about."""
+_OWN_METRICS = ("errors", "latency", "predictions", "answers", "uncertainty")
+_IS_OWN = f"{', '.join(_OWN_METRICS)} are the judge's own"
+_ONE_LIMIT = "exactly one of maxIncrease and maxDecrease must be set"
+Query = Annotated[str, StringConstraints(pattern=r"\{\{revision\}\}", max_length=1024)]
+
+
+class CountedMetric(Model):
+    """A share of something that others count by revision, and Prometheus knows: complaints, clicks, wrong answers."""
+
+    rules: ClassVar = (
+        rule("has(self.maxIncrease) != has(self.maxDecrease)", _ONE_LIMIT),
+        rule(f"!(self.name in {list(_OWN_METRICS)})", _IS_OWN, field=".name"),
+    )
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+    """What the verdict calls it."""
+    hits: Query
+    """PromQL of a counter: how many so far have shown it, or the sum of numbers from 0 to 1. `{{revision}}` stands for
+    the revision's name, to be written within quotes."""
+    total: Query
+    """PromQL of a counter: how many so far might have shown it."""
+    max_increase: Annotated[float, Field(ge=0, le=0.99)] | None = None
+    """By so much the canary's share may be greater, where more is worse."""
+    max_decrease: Annotated[float, Field(ge=0, le=0.99)] | None = None
+    """By so much the canary's share may be less, where less is worse."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_not_our_own(cls, name: str) -> str:
+        if name in _OWN_METRICS:
+            raise ValueError(_IS_OWN)
+        return name
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if (self.max_increase is None) == (self.max_decrease is None):
+            raise ValueError(_ONE_LIMIT)
+        return self
+
+
 class Judge(Model):
     """How much worse than the stable revision the canary may be."""
 
@@ -186,6 +228,21 @@ class Judge(Model):
     max_uncertainty_increase: Annotated[float, Field(ge=0, le=0.99)] | None = None
     """By so much the mean uncertainty of the rows may be greater: 1 less the confidence, from 0 to 1. Unset: by
     anything. Only models of classes have it; of others this lets none pass."""
+    metrics: Annotated[
+        list[CountedMetric],
+        Field(
+            max_length=5,
+            default_factory=list,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+    """What others count by revision, asked of the Prometheus of the installation."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _names_are_unique(cls, metrics: list[CountedMetric]) -> list[CountedMetric]:
+        refuse_duplicates([metric.name for metric in metrics])
+        return metrics
 
 
 _DEFAULT_STEPS = [{"setWeight": 10}, {"analysis": {}}, {"setWeight": 50}, {"analysis": {}}]
@@ -413,7 +470,7 @@ class RolloutStatus(Model):
     """Why it is inconclusive, in one word."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """Why, for people."""
-    evidence: Annotated[list[MetricEvidence], Field(max_length=8, default_factory=list)]
+    evidence: Annotated[list[MetricEvidence], Field(max_length=16, default_factory=list)]
     """By metric."""
     judge_state: Annotated[str, Field(max_length=65_536)] = ""
     """What the judge keeps from look to look; not for people."""

@@ -21,6 +21,7 @@ from afina_operator.errors import ClusterError, NotFoundError
 from afina_operator.lease import Lease, LeaseLostError
 from afina_operator.modeldeployment import handlers as modeldeployment
 from afina_operator.modeldeployment.observe import Observer
+from afina_operator.modeldeployment.prometheus import Prometheus
 from afina_operator.registry import MlflowRegistry
 from afina_operator.resources import Ref
 from afina_operator.settings import Settings
@@ -75,7 +76,8 @@ class Operator:
         settings, queue = self._settings, WorkQueue[Ref]()
         watched = (*watches_of(_KINDS), *modeldeployment.watches())
         audit = Audit(watched, settings.watch_namespaces, cluster.list_metadata, queue.add)
-        deployments = modeldeployment.controller(Observer(MlflowRegistry(settings.mlflow_tracking_uri)), settings)
+        observer = Observer(MlflowRegistry(settings.mlflow_tracking_uri), Prometheus(settings.prometheus_url))
+        deployments = modeldeployment.controller(observer, settings)
         controllers = {kind.resource: controller(kind, settings) for kind in _KINDS}
         workers = Workers({**controllers, deployments.resource: deployments}, cluster, queue)
         server = await probes.serve(settings.port, audit.stale, lease.may_write)

@@ -29,6 +29,8 @@ class Settings:
     """Where drivers log; empty: nowhere."""
     http_allowed_hosts: str = ""
     """The hosts, separated by commas, that Datasets may be read from over HTTP; empty: none."""
+    prometheus_url: str = ""
+    """What ModelDeployments may be judged by; empty: nothing."""
     start_deadline_seconds: int = 120
     """A pod that cannot start for so long, for a cause that waiting does not cure, fails its job."""
     workers: int = 4
@@ -40,7 +42,7 @@ class Settings:
         """Read them.
 
         Raises:
-            ValueError: a number is none; the message names the variable.
+            ValueError: a number is none, or an address; the message names the variable.
         """
 
         def text(name: str, default: str) -> str:
@@ -51,6 +53,12 @@ class Settings:
             if not value.isdecimal() or int(value) < 1:
                 raise ValueError(f"AFINA_{name} must be a whole number from 1 on: got {value!r}")
             return int(value)
+
+        def address(name: str) -> str:
+            value = text(name, "")
+            if value and not value.startswith(("http://", "https://")):
+                raise ValueError(f"AFINA_{name} must begin with http:// or https://: got {value!r}")
+            return value
 
         return cls(
             namespace=text("NAMESPACE", cls.namespace),
@@ -63,6 +71,7 @@ class Settings:
             ),
             mlflow_tracking_uri=text("MLFLOW_TRACKING_URI", cls.mlflow_tracking_uri),
             http_allowed_hosts=text("HTTP_ALLOWED_HOSTS", cls.http_allowed_hosts),
+            prometheus_url=address("PROMETHEUS_URL"),
             start_deadline_seconds=number("START_DEADLINE_SECONDS", cls.start_deadline_seconds),
             workers=number("WORKERS", cls.workers),
             port=number("PORT", cls.port),

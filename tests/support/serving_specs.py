@@ -9,6 +9,13 @@ GOOD_DEPLOYMENT: Json = {
     "spec": {"model": {"uri": "models:/loans@champion"}, "endpoint": {"gatewayRef": {"name": "afina"}}},
 }
 _URI, _STEPS = "spec.model.uri", "spec.rollout.steps"
+_METRICS = "spec.rollout.judge.metrics"
+_CLICKS = {
+    "name": "clicks",
+    "hits": 'sum(clicks_total{revision="{{revision}}"})',
+    "total": 'sum(answers_total{revision="{{revision}}"})',
+    "maxDecrease": 0.01,
+}
 _LOG = {"sink": {"s3": {"bucket": "logs"}}}
 
 _CASES: dict[str, Refused] = {
@@ -113,6 +120,39 @@ _CASES: dict[str, Refused] = {
         "less than or equal to",
         "less than or",
     ),
+    "metric of the judge's own": Refused(
+        {_METRICS: [{**_CLICKS, "name": "errors"}]}, f"{_METRICS}[0].name", "are the judge's own"
+    ),
+    "metric without a limit": Refused(
+        {_METRICS: [{key: value for key, value in _CLICKS.items() if key != "maxDecrease"}]},
+        f"{_METRICS}[0]",
+        "exactly one of maxIncrease and maxDecrease must be set",
+    ),
+    "metric with two limits": Refused(
+        {_METRICS: [{**_CLICKS, "maxIncrease": 0.1}]},
+        f"{_METRICS}[0]",
+        "exactly one of maxIncrease and maxDecrease must be set",
+    ),
+    "metric of all revisions": Refused(
+        {_METRICS: [{**_CLICKS, "total": "sum(answers_total)"}]},
+        f"{_METRICS}[0].total",
+        "should match",
+        "should match",
+    ),
+    "metric of an endless query": Refused(
+        {_METRICS: [{**_CLICKS, "hits": "{{revision}}" + " " * 1013}]},
+        f"{_METRICS}[0].hits",
+        "Too long",
+        "at most 1024",
+    ),
+    "two metrics of a name": Refused(
+        {_METRICS: [_CLICKS, _CLICKS]}, f"{_METRICS}[1]", "Duplicate value", "'clicks' is there twice"
+    ),
+    "six metrics": Refused(
+        {_METRICS: [{**_CLICKS, "name": f"clicks-{number}"} for number in range(6)]},
+        _METRICS,
+        "at most 5",
+    ),
     "header with a newline": Refused(
         {"spec.rollout.headerMatch": {"name": "X-Canary", "value": "a\nb"}},
         "spec.rollout.headerMatch.value",
@@ -183,6 +223,7 @@ ACCEPTED_SERVING: dict[str, Json] = {
                     "maxLatencyRatio": 2,
                     "maxPredictionDrift": 0.1,
                     "maxUncertaintyIncrease": 0.05,
+                    "metrics": [_CLICKS],
                 },
                 "headerMatch": {"name": "X-Canary", "value": "always"},
                 "affinity": {"cookie": "afina-bucket"},

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from afina_api.modeldeployment import CountedMetric
 from afina_api.serving import DIFFERENCE_BOUNDS, LATENCY_BOUNDS
 from afina_operator.conditions import condition
 from afina_operator.modeldeployment.facts import weights
 from afina_operator.modeldeployment.handlers import controller
 from afina_operator.modeldeployment.objects import LABEL, REVISION_LABEL
 from afina_operator.modeldeployment.observe import Observer
-from afina_operator.modeldeployment.readings import Reading
+from afina_operator.modeldeployment.readings import Reading, Told
 from afina_operator.registry import ModelUnavailableError, RegisteredVersion
 from afina_operator.resources import (
     AUTOSCALERS,
@@ -76,6 +77,8 @@ class Behaviour:
     """Share of rows that it gives another answer to than others do."""
     uncertainty: float = 0.2
     """Of its answers, on average."""
+    complaints: float = 0.0
+    """Share of its answers that somebody complains about, who counts that."""
 
 
 @dataclass
@@ -88,13 +91,17 @@ class Lab:
     """By version of the model."""
     counted: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     """Counters of the pods, by their uid."""
+    complaints: dict[str, Counter[str]] = field(default_factory=dict)
+    """What Prometheus knows: hits and total, by revision."""
+    silence: str = ""
+    """Why Prometheus says nothing."""
     routes: list[Mapping[str, int]] = field(default_factory=list)
     """All weights that the route ever had."""
 
     def __post_init__(self) -> None:
         self.world = ApiServer(check=self._check)
         self.world.make(made(GATEWAY, spec={"listeners": [{"protocol": "HTTP", "port": 8000}]}), "user")
-        self.control = controller(Observer(self.models, self._read), Settings())
+        self.control = controller(Observer(self.models, self._ask, self._read), Settings())
 
     def apply(self, **spec: Any) -> None:
         """Apply the object, or change it."""
@@ -114,7 +121,7 @@ class Lab:
 
     def restart_operator(self) -> None:
         """What it had in its memory is gone."""
-        self.control = controller(Observer(self.models, self._read), Settings())
+        self.control = controller(Observer(self.models, self._ask, self._read), Settings())
 
     def nature(self) -> None:
         """The Deployment controller makes pods, the kubelet starts them, the Gateway takes the route."""
@@ -164,12 +171,14 @@ class Lab:
         shadow = dig(self.world.objects.get(SHADOW), "spec", "selector", REVISION_LABEL)
         for revision, weight in self.weights().items():
             count = requests * weight // 100
-            self._asked(revision, count)
+            behaviour = self._asked(revision, count)
+            known = self.complaints.setdefault(revision, Counter())
+            known.update(total=count, hits=round(count * behaviour.complaints))
             if shadow and revision != shadow:
                 self._asked(shadow, count)
                 self._compared(revision, count, shadow)
 
-    def _asked(self, revision: str, count: int) -> None:
+    def _asked(self, revision: str, count: int) -> Behaviour:
         workload = self.world.objects[Ref(DEPLOYMENTS, NAMESPACE, revision)]
         behaviour = self._behaviour(workload)
         for counters in self._counters(revision):
@@ -185,6 +194,7 @@ class Lab:
                 below = share if index >= typical + 5 else share * 9 // 10 if index >= typical else 0
                 counters["afina_model_request_seconds_bucket", str(bound)] += below
             counters["afina_model_request_seconds_bucket", "+Inf"] += share
+        return behaviour
 
     def _compared(self, revision: str, count: int, shadow: str) -> None:
         """Rows are either the same or altogether different."""
@@ -226,6 +236,13 @@ class Lab:
     async def _read(self, pods: Sequence[Json], port: int) -> Reading:
         known = {pod["metadata"]["uid"]: self.counted.get(pod["metadata"]["uid"], Counter()) for pod in pods}
         return Reading({uid: dict(counters) for uid, counters in known.items()})
+
+    async def _ask(self, metrics: Sequence[CountedMetric], revisions: Sequence[str]) -> Mapping[str, Told]:
+        if self.silence:
+            return dict.fromkeys(revisions, Told(problem=self.silence))
+        known = {name: self.complaints.get(name, Counter()) for name in revisions}
+        counted = {name: (float(one["hits"]), one["total"]) for name, one in known.items()}
+        return {name: Told({metric.name: counted[name] for metric in metrics}) for name in revisions}
 
     def live(
         self, until: Callable[["Lab"], bool], *, requests: int = 200, seconds: float = 2.0, passes: int = 400

@@ -57,7 +57,7 @@ class Evidence(BaseModel):
     wealth: Mapping[str, Wealth] = Field(default_factory=dict)
     """By metric."""
     unread: str = ""
-    """Whose metrics the last look lacked."""
+    """What the last look lacked."""
 
     def seen(self) -> Pair:
         """All counts."""
@@ -77,7 +77,9 @@ def look(evidence: Evidence, canary: Sample | None, stable: Sample | None, limit
     """
     if canary is None or stable is None:
         missing = [name for name, sample in (("canary", canary), ("stable", stable)) if sample is None]
-        return evidence.model_copy(update={"unread": " and ".join(missing)})
+        return evidence.model_copy(update={"unread": f"metrics of {' and '.join(missing)}"})
+    sides = (("canary", canary.counted), ("stable", stable.counted))
+    unread = [f"{one.name} of {side}" for one in limits.counted for side, known in sides if one.name not in known]
     before = evidence.seen()
     now = binned(Pair(canary, stable), before)
     return Evidence(
@@ -87,4 +89,5 @@ def look(evidence: Evidence, canary: Sample | None, stable: Sample | None, limit
             metric.name: evidence.wealth.get(metric.name, Wealth()).after(metric.claims(now, before))
             for metric in limits.metrics()
         },
+        unread=" and ".join(unread),
     )

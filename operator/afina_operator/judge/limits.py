@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from afina_operator.judge.answers import Answers
+from afina_operator.judge.counted import Counted
 from afina_operator.judge.drift import Drift
 from afina_operator.judge.errors import Errors
 from afina_operator.judge.latency import Latency
@@ -26,6 +27,8 @@ class Limits:
     """Above 0, below 1. None: answers are not compared."""
     max_uncertainty_increase: float | None = None
     """From 0, below 1. None: uncertainty does not count."""
+    counted: tuple[Counted, ...] = ()
+    """What others count."""
     alpha: float = 0.05
     """Probability, at most, that a canary within the limits fails; and that one beyond them passes."""
 
@@ -38,4 +41,4 @@ class Limits:
             found.append(Answers(self.max_changed_answers))
         if self.max_uncertainty_increase is not None:
             found.append(Uncertainty(self.max_uncertainty_increase))
-        return tuple(found)
+        return (*found, *self.counted)

@@ -12,6 +12,7 @@ from afina_api.serving import LATENCY_BOUNDS
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Total = tuple[Annotated[float, Field(ge=0, le=2**53)], Count]
 """The sum of numbers from 0 to 1, and how many they are."""
+_NONE: Total = (0.0, 0)
 
 
 class Sample(BaseModel):
@@ -34,8 +35,10 @@ class Sample(BaseModel):
     """Rows whose answer was compared with the stable revision's."""
     changed: Count = 0
     """Those of them whose answer was another."""
-    uncertainty: Total = (0.0, 0)
+    uncertainty: Total = _NONE
     """Of the rows that have one."""
+    counted: Mapping[str, Total] = Field(default_factory=dict)
+    """What others count, by the metric's name; what could not be read is not there."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Sample":
@@ -43,14 +46,16 @@ class Sample(BaseModel):
             raise ValueError(f"{self.errors} errors of {self.requests} requests")
         if self.changed > self.compared:
             raise ValueError(f"{self.changed} changed answers of {self.compared} that were compared")
-        if self.uncertainty[0] > self.uncertainty[1]:
-            raise ValueError("the uncertainty of {1} rows sums to {0}".format(*self.uncertainty))
+        for hits, total in (self.uncertainty, *self.counted.values()):
+            if hits > total:
+                raise ValueError(f"{total} numbers from 0 to 1 sum to {hits}")
         if len(self.latencies) not in (0, len(LATENCY_BOUNDS) + 1):
             raise ValueError(f"{len(self.latencies)} latency buckets: {len(LATENCY_BOUNDS) + 1} are wanted")
         return self
 
     def __add__(self, other: "Sample") -> "Sample":
         names = sorted({*self.predictions, *other.predictions})
+        counted = sorted({*self.counted, *other.counted})
         # Sums of counts are counts; to check them again would only cost time.
         return Sample.model_construct(
             requests=self.requests + other.requests,
@@ -60,6 +65,7 @@ class Sample(BaseModel):
             compared=self.compared + other.compared,
             changed=self.changed + other.changed,
             uncertainty=_sum(self.uncertainty, other.uncertainty),
+            counted={name: _sum(self.counted.get(name, _NONE), other.counted.get(name, _NONE)) for name in counted},
         )
 
 

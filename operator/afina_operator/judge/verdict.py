@@ -25,7 +25,7 @@ class Reason(StrEnum):
     BEYOND_LIMIT = "BeyondLimit"
     """A metric is shown to be beyond its limit."""
     METRICS_UNREAD = "MetricsUnread"
-    """The last look had no metrics of one of the sides."""
+    """The last look had no metrics of one of the sides, or lacked one that others count."""
     TOO_FEW_SAMPLES = "TooFewSamples"
     """Fewer requests than wanted at one of the sides."""
     UNDECIDED = "Undecided"
@@ -75,7 +75,7 @@ def _conclusion(evidence: Evidence, limits: Limits, findings: tuple[Finding, ...
     if failed:
         return Outcome.FAIL, Reason.BEYOND_LIMIT, "; ".join(failed)
     if evidence.unread:
-        return Outcome.INCONCLUSIVE, Reason.METRICS_UNREAD, f"no metrics of {evidence.unread} in the last look"
+        return Outcome.INCONCLUSIVE, Reason.METRICS_UNREAD, f"no {evidence.unread} in the last look"
     canary, stable = evidence.canary.requests, evidence.stable.requests
     if min(canary, stable) < limits.min_samples:
         message = f"{limits.min_samples} requests are wanted at each side: {canary} at canary, {stable} at stable"

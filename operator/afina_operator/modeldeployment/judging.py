@@ -4,6 +4,7 @@ There are two evidences. That of the whole rollout fails a bad canary, whichever
 That of the present step, which begins anew with it, passes the canary: other steps had other shares of the traffic.
 """
 
+import hashlib
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,9 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from afina_api.modeldeployment import MetricEvidence, ModelDeploymentStatus, Rollout, RolloutStatus
+from afina_api.modeldeployment import CountedMetric, MetricEvidence, ModelDeploymentStatus, Rollout, RolloutStatus
 from afina_api.serving import LATENCY_BOUNDS
-from afina_operator.judge import Evidence, Limits, Outcome, Sample, Verdict, judge, look
+from afina_operator.judge import Counted, Evidence, Limits, Outcome, Reason, Sample, Verdict, judge, look
 from afina_operator.modeldeployment.readings import Batch
 from afina_operator.modeldeployment.rollout import is_shadow
 
@@ -35,7 +36,7 @@ class _State(BaseModel):
     index: int = 0
     """Of the step."""
     limits: str = ""
-    """What the bets were against: evidence of a claim is none of another."""
+    """A hash of what the bets were against: evidence of a claim is none of another."""
 
 
 def looked(
@@ -56,10 +57,13 @@ def looked(
     tried, trusted = batches[canary.revision], batches[stable.revision]
     # The stable servers have compared the canary's answers with theirs.
     samples = _sample(tried, trusted.differences if trusted else {}), _sample(trusted, {})
-    return status.model_copy(update={"rollout": _after(progress, rollout, samples)})
+    problem = "; ".join(dict.fromkeys(batch.problem for batch in (tried, trusted) if batch and batch.problem))
+    return status.model_copy(update={"rollout": _after(progress, rollout, samples, problem)})
 
 
-def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | None, Sample | None]) -> RolloutStatus:
+def _after(
+    progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | None, Sample | None], problem: str
+) -> RolloutStatus:
     judged = rollout.steps[progress.step].judged if progress.step < len(rollout.steps) else None
     limits = Limits(
         min_samples=judged.min_samples if judged else 1,
@@ -68,11 +72,14 @@ def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | No
         max_prediction_drift=rollout.judge.max_prediction_drift,
         max_changed_answers=rollout.judge.max_changed_answers if any(s.shadow for s in rollout.steps) else None,
         max_uncertainty_increase=rollout.judge.max_uncertainty_increase,
+        counted=tuple(map(_counted, rollout.judge.metrics)),
         alpha=rollout.judge.alpha,
     )
-    # Only in a step `shadow` answers are compared: in another there would never be enough of them.
-    of_step = limits if is_shadow(rollout, progress.step) else replace(limits, max_changed_answers=None)
-    claimed = rollout.judge.model_dump_json(exclude={"alpha"})
+    # Only in a step `shadow` answers are compared, and nobody gets them, so that nobody else can count: of what is not
+    # done in a step there would never be enough.
+    in_shadow = is_shadow(rollout, progress.step)
+    of_step = replace(limits, counted=()) if in_shadow else replace(limits, max_changed_answers=None)
+    claimed = hashlib.sha256(rollout.judge.model_dump_json(exclude={"alpha"}).encode()).hexdigest()
     before = _restored(progress.judge_state, claimed)
     if progress.reason and before.index == progress.step and not any(_is_news(one) for one in samples):
         return progress
@@ -85,12 +92,13 @@ def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | No
     )
     whole, present = judge(state.rollout, limits), judge(state.step, of_step)
     shown = whole if whole.outcome is Outcome.FAIL else present
+    message = f"{shown.message}: {problem}" if problem and shown.reason is Reason.METRICS_UNREAD else shown.message
     return progress.model_copy(
         update={
             "looks": progress.looks + 1,
             "verdict": _word(whole, present),
             "reason": str(shown.reason),
-            "message": shown.message[:_MAX_MESSAGE],
+            "message": message[:_MAX_MESSAGE],
             "evidence": [
                 MetricEvidence(
                     metric=finding.metric, verdict=finding.outcome.value, message=finding.message[:_MAX_FINDING]
@@ -103,8 +111,14 @@ def _after(progress: RolloutStatus, rollout: Rollout, samples: tuple[Sample | No
 
 
 def _is_news(sample: Sample | None) -> bool:
-    """Whether there is anything to learn: also that metrics cannot be read."""
-    return sample is None or sample.requests > 0
+    """Whether there is anything to learn: also that metrics cannot be read. Others may count later than we do."""
+    return sample is None or sample.requests > 0 or any(total for _, total in sample.counted.values())
+
+
+def _counted(metric: CountedMetric) -> Counted:
+    if metric.max_increase is not None:
+        return Counted(metric.name, metric.max_increase)
+    return Counted(metric.name, metric.max_decrease or 0.0, less_is_worse=True)
 
 
 def _word(whole: Verdict, present: Verdict) -> str:
@@ -143,6 +157,7 @@ def _sample(batch: Batch | None, differences: Mapping[float, int]) -> Sample | N
         compared=sum(differences.values()),
         changed=sum(count for bound, count in differences.items() if bound > _SAME),
         uncertainty=(min(doubts, doubted), doubted),  # the difference of two sums is rounded
+        counted=dict(batch.counted),
     )
 
 

@@ -1,13 +1,15 @@
 """Reads all that the plan of a ModelDeployment depends on. Live, from the API server, the registry and the pods."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from afina_api.modeldeployment import CountedMetric, ModelDeployment
 from afina_operator.cluster import Cluster
+from afina_operator.driver.kind import InvalidSpecError, parsed
 from afina_operator.driver.references import named
 from afina_operator.modeldeployment.facts import weights
 from afina_operator.modeldeployment.objects import LABEL, PORT, REVISION_LABEL, own_name
-from afina_operator.modeldeployment.readings import Batch, Reading, Readings, read
+from afina_operator.modeldeployment.readings import Batch, Reading, Readings, Told, read
 from afina_operator.ownership import Owner, owner
 from afina_operator.registry import ModelUnavailableError, RegisteredVersion, Registry
 from afina_operator.resources import (
@@ -51,8 +53,21 @@ class Observed:
 class Observer:
     """Observes one object after the other, and remembers what the servers said last."""
 
-    def __init__(self, registry: Registry, read: Callable[[Sequence[Json], int], Awaitable[Reading]] = read) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        ask: Callable[[Sequence[CountedMetric], Sequence[str]], Awaitable[Mapping[str, Told]]],
+        read: Callable[[Sequence[Json], int], Awaitable[Reading]] = read,
+    ) -> None:
+        """Know whom to ask.
+
+        Args:
+            registry: for models.
+            ask: for what others have counted of some revisions.
+            read: for what some pods have counted.
+        """
         self._registry = registry
+        self._ask = ask
         self._read = read
         self._readings = Readings()
 
@@ -107,6 +122,9 @@ class Observer:
             self._readings.forget(uid)
             return None
         now = {one: await self._read([pod for pod in pods if _serves(pod, one)], PORT) for one in (stable, canary)}
+        if metrics := _metrics(obj):
+            told = await self._ask(metrics, (stable, canary))
+            now = {one: replace(reading, told=told[one]) for one, reading in now.items()}
         looks = int(dig(obj, "status", "rollout", "looks") or 0)
         started = dig(obj, "status", "rollout", "startTime")
         return self._readings.batches(uid, f"{canary}/{started}", looks, now)
@@ -119,6 +137,14 @@ def _in_s3(obj: Json) -> RegisteredVersion | None:
         return None
     number = digest.removeprefix("sha256:")[:_VERSION_DIGITS]
     return RegisteredVersion(obj["metadata"]["name"], number, digest, uri, dig(obj, "spec", "model", "s3"))
+
+
+def _metrics(obj: Json) -> Sequence[CountedMetric]:
+    """What others count; nothing where the spec cannot be read."""
+    try:
+        return parsed(ModelDeployment, obj).spec.rollout.judge.metrics
+    except InvalidSpecError:
+        return ()
 
 
 def _is_shadowed(obj: Json) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from afina_operator.judge import Total
 from afina_operator.resources import Json, dig
 
 _TIMEOUT_SECONDS = 2.0
@@ -41,8 +42,21 @@ class Batch:
     """Predictions by bin."""
     differences: Mapping[float, int] = field(default_factory=dict)
     """Rows that another revision was shown too, by the upper bound of how far its answer was from this one's."""
-    uncertainty: tuple[float, int] = (0.0, 0)
+    uncertainty: Total = (0.0, 0)
     """Sum over the rows that have one, and how many they are."""
+    counted: Mapping[str, Total] = field(default_factory=dict)
+    """What others count, by the metric's name."""
+    problem: str = ""
+    """Why one of these is not there, for people."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What others have counted of a revision so far, by the metric's name; what they do not tell is not there."""
+
+    counted: Mapping[str, Total] = field(default_factory=dict)
+    problem: str = ""
+    """Why they do not tell it, for people."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +65,59 @@ class Reading:
 
     by_pod: Mapping[str, Counts]
     """By uid of the pod; those that did not answer are not there."""
+    told: Told = Told()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was read last, whenever that was."""
+
+    by_pod: Mapping[str, Counts] = field(default_factory=dict)
+    counted: Mapping[tuple[str, str], Total] = field(default_factory=dict)
+    """By revision and metric."""
+
+    def after(self, now: Mapping[str, Reading]) -> "_Known":
+        """A pod that does not answer now may answer next time: its counters go on from where they were."""
+        pods = {pod: counts for reading in now.values() for pod, counts in reading.by_pod.items()}
+        told = {
+            (revision, name): total
+            for revision, reading in now.items()
+            for name, total in reading.told.counted.items()
+            # Where hits are ahead of the total, the next look has both.
+            if not _is_ahead(_since(self.counted.get((revision, name)), total))
+        }
+        return _Known({**self.by_pod, **pods}, {**self.counted, **told})
+
+    def batch(self, revision: str, now: Reading) -> Batch:
+        """What the revision did since."""
+        grown = _grown(self.by_pod, now.by_pod)
+        counted: dict[str, Total] = {}
+        problems = [now.told.problem] if now.told.problem else []
+        for name, total in now.told.counted.items():
+            since = _since(self.counted.get((revision, name)), total)
+            if since is None:
+                problems.append(f"{name} begins to count now")
+            elif _is_ahead(since):
+                problems.append(f"hits of {name} grew by more than its total")
+            else:
+                counted[name] = since
+        return Batch(
+            codes=_by_label(grown, _REQUESTS),
+            seconds=_per_bucket(grown, _SECONDS),
+            predictions=_by_label(grown, _PREDICTIONS),
+            differences=_per_bucket(grown, _DIFFERENCES),
+            uncertainty=(grown[_DOUBTS, ""], int(grown[_DOUBTED, ""])),
+            counted=counted,
+            problem="; ".join(problems),
+        )
 
 
 @dataclass
 class _Kept:
-    """What was read for the looks of one rollout: counters by pod, by the number of the look."""
+    """What was read for the looks of one rollout, by the number of the look."""
 
     rollout: str
-    looks: dict[int, dict[str, Counts]] = field(default_factory=dict)
+    looks: dict[int, _Known] = field(default_factory=dict)
 
 
 class Readings:
@@ -84,35 +143,43 @@ class Readings:
             None where nothing was read for the look before: it begins to count now. A revision of which no pod
             answered has None.
         """
-        everything = {pod: counts for reading in now.values() for pod, counts in reading.by_pod.items()}
         kept = self._kept.get(uid)
         if kept is None or kept.rollout != rollout or look not in kept.looks:
-            self._kept[uid] = _Kept(rollout, {look: everything})
+            self._kept[uid] = _Kept(rollout, {look: _Known().after(now)})
             return None
         before = kept.looks[look]
-        # A pod that does not answer now may answer next time: its counters go on from where they were.
-        kept.looks = {look: before, look + 1: {**before, **everything}}
-        return {revision: _batch(reading, before) if reading.by_pod else None for revision, reading in now.items()}
+        kept.looks = {look: before, look + 1: before.after(now)}
+        return {name: before.batch(name, reading) if reading.by_pod else None for name, reading in now.items()}
 
 
-def _batch(reading: Reading, before: Mapping[str, Counts]) -> Batch:
-    grown: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for pod, counts in reading.by_pod.items():
+def _grown(before: Mapping[str, Counts], now: Mapping[str, Counts]) -> defaultdict[tuple[str, str], float]:
+    """Counters of all pods together. A new pod has counted from nothing."""
+    found: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for pod, counts in now.items():
         for key, value in _growth(before.get(pod, {}), counts).items():
-            grown[key] += value
-    return Batch(
-        codes=_by_label(grown, _REQUESTS),
-        seconds=_per_bucket(grown, _SECONDS),
-        predictions=_by_label(grown, _PREDICTIONS),
-        differences=_per_bucket(grown, _DIFFERENCES),
-        uncertainty=(grown[_DOUBTS, ""], int(grown[_DOUBTED, ""])),
-    )
+            found[key] += value
+    return found
 
 
 def _growth(before: Counts, now: Counts) -> dict[tuple[str, str], float]:
     """A counter that is less than it was began anew, and with it all of its container's."""
     restarted = any(now.get(key, 0) < value for key, value in before.items())
     return {key: value - (0 if restarted else before.get(key, 0)) for key, value in now.items()}
+
+
+def _since(before: Total | None, now: Total) -> Total | None:
+    """None where it begins to count: for the first time, or as it is less than it was.
+
+    Unlike a pod's counters, those of others are sums of we do not know what: of one that fell nobody can say by how
+    much it grew, and one that is new may have counted for a year.
+    """
+    if before is None or now[0] < before[0] or now[1] < before[1]:
+        return None
+    return round(now[0] - before[0], 6), now[1] - before[1]  # the difference of two sums is rounded
+
+
+def _is_ahead(grown: Total | None) -> bool:
+    return grown is not None and grown[0] > grown[1]
 
 
 def _by_label(grown: Counts, counter: str) -> dict[str, int]:
@@ -142,18 +209,23 @@ async def _counts(session: aiohttp.ClientSession, pod: Json, port: int) -> Count
     host = f"[{address}]" if ":" in address else address
     try:
         async with session.get(f"http://{host}:{port}/metrics") as response:
-            text = await _text(response.content)
+            text = await bounded(response.content, _MAX_BYTES)
             return parse(text) if response.status == 200 else None
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return None
 
 
-async def _text(content: aiohttp.StreamReader) -> str:
+async def bounded(content: aiohttp.StreamReader, limit: int) -> str:
+    """The text of an answer.
+
+    Raises:
+        ValueError: it has more bytes than that, or is no UTF-8.
+    """
     found = b""
     async for chunk in content.iter_chunked(65_536):
         found += chunk
-        if len(found) > _MAX_BYTES:
-            raise ValueError("the metrics are too long")
+        if len(found) > limit:
+            raise ValueError(f"the answer has more than {limit} bytes")
     return found.decode()
 
 

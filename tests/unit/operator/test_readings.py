@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afina_operator.modeldeployment.readings import Reading, Readings, parse
+from afina_operator.modeldeployment.readings import Batch, Reading, Readings, Told, parse
 
 OK, FAILED = ("afina_model_requests_total", "200"), ("afina_model_requests_total", "500")
 
@@ -138,3 +138,59 @@ def test_parts_of_a_sum_are_kept() -> None:
     assert found
     assert found["canary"]
     assert found["canary"].uncertainty == (1.25, 3)
+
+
+def told(readings: Readings, look: int, total: tuple[float, int] | None, problem: str = "") -> Batch | None:
+    """What others count of a canary whose pod answers."""
+    counted = {} if total is None else {"clicks": total}
+    found = readings.batches("uid", "rollout", look, {"canary": Reading({"a": {OK: 1.0}}, Told(counted, problem))})
+    return found["canary"] if found else None
+
+
+def test_what_others_counted_before_the_first_look_is_left_out() -> None:
+    readings = Readings()
+    assert told(readings, 0, (500.0, 1000)) is None
+    found = told(readings, 0, (510.5, 1030))
+    assert found
+    assert found.counted == {"clicks": (10.5, 30)}
+
+
+def test_what_others_begin_to_count_later_is_left_out_at_first() -> None:
+    readings = Readings()
+    told(readings, 0, None)
+    first, second = told(readings, 0, (500.0, 1000)), told(readings, 1, (510.0, 1030))
+    assert first
+    assert (first.counted, first.problem) == ({}, "clicks begins to count now")
+    assert second
+    assert second.counted == {"clicks": (10.0, 30)}
+
+
+@pytest.mark.parametrize("fallen", [(400.0, 1000), (500.0, 900), (0.0, 0)])
+def test_a_counter_of_others_that_fell_begins_anew(fallen: tuple[float, int]) -> None:
+    readings = Readings()
+    told(readings, 0, (500.0, 1000))
+    first, second = told(readings, 0, fallen), told(readings, 1, (fallen[0] + 3, fallen[1] + 9))
+    assert first
+    assert first.counted == {}
+    assert second
+    assert second.counted == {"clicks": (3.0, 9)}
+
+
+def test_hits_that_are_ahead_of_the_total_wait_for_it() -> None:
+    readings = Readings()
+    told(readings, 0, (500.0, 1000))
+    first, second = told(readings, 0, (510.0, 1000)), told(readings, 1, (510.0, 1012))
+    assert first
+    assert (first.counted, first.problem) == ({}, "hits of clicks grew by more than its total")
+    assert second
+    assert second.counted == {"clicks": (10.0, 12)}
+
+
+def test_what_others_do_not_tell_now_they_may_tell_next_time() -> None:
+    readings = Readings()
+    told(readings, 0, (500.0, 1000))
+    first, second = told(readings, 0, None, "it is silent"), told(readings, 1, (510.0, 1030))
+    assert first
+    assert (first.counted, first.problem) == ({}, "it is silent")
+    assert second
+    assert second.counted == {"clicks": (10.0, 30)}

@@ -98,6 +98,53 @@ def test_a_canary_that_is_less_sure_is_rolled_back(uncertainty: float, end: dict
     assert ("uncertainty: 0.5 on average of" in lab.message("RolledBack")) == ("1" in end)
 
 
+COMPLAINTS = {
+    "name": "complaints",
+    "hits": 'sum(complaints_total{revision="{{revision}}"})',
+    "total": 'sum(answers_total{revision="{{revision}}"})',
+    "maxIncrease": 0.05,
+}
+JUDGED_BY_COMPLAINTS = {**SPEC["rollout"], "judge": {"metrics": [COMPLAINTS]}}
+
+
+@pytest.mark.parametrize(("complaints", "end"), [(0.0, {"2": 100}), (0.2, {"1": 100})])
+def test_a_canary_that_others_complain_about_is_rolled_back(complaints: float, end: dict[str, int]) -> None:
+    lab = trying(Behaviour(complaints=complaints), rollout=JUDGED_BY_COMPLAINTS)
+    lab.live(lambda now: now.versions() == end)
+    assert ("complaints: 20 % of" in lab.message("RolledBack")) == ("1" in end)
+
+
+def test_a_canary_that_nobody_tells_of_is_never_promoted() -> None:
+    lab = trying(rollout=JUDGED_BY_COMPLAINTS)
+    lab.silence = "complaints: Prometheus does not answer"
+    for _ in range(100):
+        lab.live(lambda _now: True)
+        lab.traffic(400)
+    assert lab.versions() == {"1": 90, "2": 10}
+    assert lab.condition("Inconclusive") == ("True", "MetricsUnread")
+    assert lab.message("Inconclusive") == (
+        "no complaints of canary and complaints of stable in the last look: complaints: Prometheus does not answer"
+    )
+    lab.silence = ""
+    lab.live(lambda now: now.versions() == {"2": 100})
+
+
+def test_a_canary_that_fails_goes_whether_or_not_others_are_told_of_it() -> None:
+    lab = trying(Behaviour(error_share=0.3), rollout=JUDGED_BY_COMPLAINTS)
+    lab.silence = "complaints: Prometheus does not answer"
+    lab.live(lambda now: now.condition("RolledBack") == ("True", "JudgeFailed"))
+
+
+def test_what_is_told_late_counts_without_requests() -> None:
+    lab = trying(rollout=JUDGED_BY_COMPLAINTS)
+    lab.traffic(400)
+    lab.work()
+    for revision in lab.weights():
+        lab.complaints[revision].update(total=400, hits=200 * (revision == lab.status()["canary"]["revision"]))
+    lab.live(lambda now: now.condition("RolledBack") == ("True", "JudgeFailed"), requests=0)
+    assert "complaints" in lab.message("RolledBack")
+
+
 def test_a_canary_that_crashes_gets_no_traffic() -> None:
     lab = serving()
     lab.behaviours["2"] = Behaviour(crashes=True)
@@ -313,11 +360,11 @@ def test_a_bucket_of_another_cookie_is_none() -> None:
 STEPS_WITH_SHADOW = [{"shadow": {"minSamples": 300}}, {"setWeight": 50}, {"analysis": {}}]
 
 
-def shown(behaviour: Behaviour) -> Lab:
+def shown(behaviour: Behaviour, **judge: object) -> Lab:
     """Version 2 is shown copies of requests."""
     lab = serving()
     lab.behaviours["2"] = behaviour
-    lab.apply(rollout={"steps": STEPS_WITH_SHADOW, "judge": {"maxChangedAnswers": 0.1}})
+    lab.apply(rollout={"steps": STEPS_WITH_SHADOW, "judge": {"maxChangedAnswers": 0.1, **judge}})
     lab.models.champion = "2"
     lab.live(lambda now: SHADOW in now.world.objects and now.versions() == {"1": 100, "2": 0}, requests=0)
     return lab
@@ -329,6 +376,12 @@ def test_a_shadow_is_passed_before_it_gets_a_request() -> None:
     assert SHADOW not in lab.world.objects
     lab.live(lambda now: now.versions() == {"2": 100})
     assert [sorted(shares.values()) for shares in lab.routes] == [[100], [0, 100], [50, 50], [100]]
+
+
+def test_of_a_shadow_nobody_else_can_tell_anything() -> None:
+    lab = shown(Behaviour(complaints=0.2), metrics=[COMPLAINTS])
+    lab.live(lambda now: now.versions() == {"1": 50, "2": 50})
+    lab.live(lambda now: now.condition("RolledBack") == ("True", "JudgeFailed"))
 
 
 def test_a_shadow_without_copies_waits() -> None:
@@ -617,6 +670,7 @@ ENDS: dict[str, tuple[Behaviour, Json, dict[str, int]]] = {
     "promoted": (Behaviour(), {}, {"2": 100}),
     "rolled back": (Behaviour(error_share=0.5), {}, {"1": 100}),
     "promoted with few pods more": (Behaviour(), {"maxSurge": 1}, {"2": 100}),
+    "promoted without complaints": (Behaviour(), {"judge": {"metrics": [COMPLAINTS]}}, {"2": 100}),
 }
 
 
