@@ -9,7 +9,7 @@ every 15 seconds, as it may.
 import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -23,6 +23,8 @@ PER_MINUTE = 4
 """Shortest looks."""
 USUAL = Limits(min_samples=100, max_error_share_increase=0.01, max_latency_ratio=1.5)
 STRICT = Limits(min_samples=100, max_error_share_increase=0.002, max_latency_ratio=1.1)
+SURE = replace(USUAL, max_uncertainty_increase=0.05)
+"""Of a model that says how sure it is: 0.3 on average, with a standard deviation of 0.14."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Case:
     stable_errors: float = 0.005
     canary_requests: int = 100
     """A minute, on average."""
+    more_uncertain: float = 0.0
 
 
 GOOD = [
@@ -44,12 +47,14 @@ GOOD = [
     Case("no change, 2 % errors at both", USUAL, stable_errors=0.02),
     Case("1.2 times slower", USUAL, times_slower=1.2),
     Case("no change; strict limits", STRICT),
+    Case("no change; with a limit of uncertainty", SURE),
 ]
 AT_LIMIT = [
     Case("1 % more errors", USUAL, more_errors=0.01),
     Case("1.5 times slower", USUAL, times_slower=1.5),
     Case("0.2 % more errors; strict limits", STRICT, more_errors=0.002),
     Case("1.1 times slower; strict limits", STRICT, times_slower=1.1),
+    Case("0.05 more uncertain", SURE, more_uncertain=0.05),
 ]
 BAD = [
     Case("1 % more errors; strict limits", STRICT, more_errors=0.01),
@@ -58,6 +63,8 @@ BAD = [
     Case("1.2 times slower; strict limits", STRICT, times_slower=1.2),
     Case("2 times slower", USUAL, times_slower=2),
     Case("10 times slower", USUAL, times_slower=10),
+    Case("0.1 more uncertain", SURE, more_uncertain=0.1),
+    Case("0.2 more uncertain", SURE, more_uncertain=0.2),
 ]
 
 
@@ -67,6 +74,8 @@ class Side:
 
     errors: int
     seconds: NDArray[np.float64]
+    uncertainty: float = 0.0
+    """Sum over the requests, of which each has a row."""
 
     @property
     def requests(self) -> int:
@@ -74,7 +83,12 @@ class Side:
 
     def sample(self) -> Sample:
         buckets = np.bincount(np.searchsorted(LATENCY_BOUNDS, self.seconds), minlength=len(LATENCY_BOUNDS) + 1)
-        return Sample(requests=self.requests, errors=self.errors, latencies=tuple(buckets.tolist()))
+        return Sample(
+            requests=self.requests,
+            errors=self.errors,
+            latencies=tuple(buckets.tolist()),
+            uncertainty=(self.uncertainty, self.requests),
+        )
 
 
 Look = tuple[Side, Side]
@@ -86,20 +100,29 @@ Judge = Callable[[Case, Iterator[Look]], Decided]
 def stream(case: Case, random: np.random.Generator) -> Iterator[Look]:
     """Looks of 15 seconds."""
 
-    def side(a_minute: int, errors: float, times_slower: float) -> Side:
+    def side(a_minute: int, errors: float, times_slower: float, uncertainty: float) -> Side:
         count = int(random.poisson(a_minute / PER_MINUTE))
-        return Side(int(random.binomial(count, errors)), times_slower * random.lognormal(np.log(0.05), 0.5, count))
+        failed, seconds = int(random.binomial(count, errors)), times_slower * random.lognormal(np.log(0.05), 0.5, count)
+        if case.limits.max_uncertainty_increase is None:
+            return Side(failed, seconds)
+        return Side(failed, seconds, float(random.beta(10 * uncertainty, 10 * (1 - uncertainty), count).sum()))
 
     while True:
         yield (
-            side(case.canary_requests, case.stable_errors + case.more_errors, case.times_slower),
-            side(9 * case.canary_requests, case.stable_errors, 1.0),
+            side(
+                case.canary_requests,
+                case.stable_errors + case.more_errors,
+                case.times_slower,
+                0.3 + case.more_uncertain,
+            ),
+            side(9 * case.canary_requests, case.stable_errors, 1.0, 0.3),
         )
 
 
 def minutes(looks: Iterator[Look]) -> Iterator[Look]:
     def merged(sides: Sequence[Side]) -> Side:
-        return Side(sum(side.errors for side in sides), np.concatenate([side.seconds for side in sides]))
+        seconds = np.concatenate([side.seconds for side in sides])
+        return Side(sum(side.errors for side in sides), seconds, sum(side.uncertainty for side in sides))
 
     while True:
         canary, stable = zip(*islice(looks, PER_MINUTE), strict=True)
