@@ -279,8 +279,13 @@ class Affinity(Model):
         return self
 
 
+_SURGE_OF_FRESH = "baseline Fresh has as many pods more as the canary: leave maxSurge out"
+
+
 class Rollout(Model):
     """How a change gets from no traffic to all of it."""
+
+    rules: ClassVar = (rule("self.baseline != 'Fresh' || !has(self.maxSurge)", _SURGE_OF_FRESH, field=".maxSurge"),)
 
     steps: Annotated[
         list[Step],
@@ -294,6 +299,9 @@ class Rollout(Model):
     """Done one after the other; after the last the canary has all of the traffic. None: it has it when it is ready."""
     judge: Annotated[Judge, Field(default_factory=Judge)]
     """How much worse than the stable revision the canary may be."""
+    baseline: Literal["Stable", "Fresh"] = "Stable"
+    """What the canary is compared with. Stable: the pods of the stable revision. Fresh: new pods of it, as many as the
+    canary's, as old, and with the same weight; in a step `shadow` they are not asked, and Stable holds."""
     header_match: HeaderMatch | None = None
     """Requests with this header go to the canary as soon as it is ready, whatever its weight: for testers. The judge
     sees them too."""
@@ -307,6 +315,12 @@ class Rollout(Model):
     Unset: as many as `replicas`, so that a roll-back finds all pods of the stable revision."""
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
     """A canary that is not ready after so long is rolled back."""
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.baseline == "Fresh" and self.max_surge is not None:
+            raise ValueError(_SURGE_OF_FRESH)
+        return self
 
 
 class Endpoint(Model):

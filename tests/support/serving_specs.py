@@ -105,6 +105,9 @@ _CASES: dict[str, Refused] = {
         "greater than or equal to 1",
         "greater than or equal",
     ),
+    "new pods to compare with, and few more": Refused(
+        {"spec.rollout": {"baseline": "Fresh", "maxSurge": 1}}, "spec.rollout.maxSurge", "leave maxSurge out"
+    ),
     "alpha of one": Refused(
         {"spec.rollout.judge": {"alpha": 1}}, "spec.rollout.judge.alpha", "less than or equal to", "less than or"
     ),
@@ -267,5 +270,6 @@ ACCEPTED_SERVING: dict[str, Json] = {
     "a deployment upon TorchServe": changed(
         GOOD_DEPLOYMENT, {"spec.runtime": {"name": "TorchServe"}, "spec.resources": {"memory": 536_870_912}}
     ),
+    "a deployment compared with new pods": changed(GOOD_DEPLOYMENT, {"spec.rollout": {"baseline": "Fresh"}}),
     "a deployment without steps": changed(GOOD_DEPLOYMENT, {"spec.rollout": {"steps": []}}),
 }

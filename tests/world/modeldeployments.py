@@ -88,7 +88,7 @@ class Lab:
     world: ApiServer = field(init=False)
     models: Models = field(default_factory=Models)
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
-    """By version of the model."""
+    """By version of the model, or by the name of a Deployment."""
     counted: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     """Counters of the pods, by their uid."""
     complaints: dict[str, Counter[str]] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Lab:
     def _behaviour(self, workload: Json) -> Behaviour:
         (container,) = workload["spec"]["template"]["spec"]["containers"]
         version = next(one["value"] for one in container["env"] if one["name"] == "AFINA_MODEL_VERSION")
-        return self.behaviours.get(version, Behaviour())
+        return self.behaviours.get(workload["metadata"]["name"]) or self.behaviours.get(version, Behaviour())
 
     def traffic(self, requests: int) -> None:
         """So many requests, split as the route says, evenly over the ready pods; and copies of them for a shadow."""
@@ -292,7 +292,10 @@ class Lab:
             for name, workload in self.world.objects.items()
             if name.resource is DEPLOYMENTS
         }
-        return {by_revision[name]: share for name, share in shares.items()}
+        found = Counter[str]()
+        for name, share in shares.items():
+            found[by_revision[name]] += share
+        return dict(found)
 
     def condition(self, kind: str) -> tuple[str, str]:
         """Status and reason of a condition."""
@@ -312,7 +315,9 @@ class Lab:
             if change.before is None or shares != weights(change.before):
                 self.routes.append(shares)
             assert sum(shares.values()) == 100, f"the weights sum to {sum(shares.values())}"
+            tried = shares.get(dig(world.objects[TARGET], "status", "canary", "revision"), 0)
             for name, share in shares.items():
+                assert not name.endswith("-base") or share == min(tried, 100 - tried), "compared with another share"
                 assert Ref(SERVICES, NAMESPACE, name) in world.objects, "the route names a Service that is not there"
                 new = share > 0 and share > weights(change.before).get(name, 0)
                 workload = world.objects.get(Ref(DEPLOYMENTS, NAMESPACE, name))

@@ -16,7 +16,7 @@ from afina_api.modeldeployment import CountedMetric, MetricEvidence, ModelDeploy
 from afina_api.serving import LATENCY_BOUNDS
 from afina_operator.judge import Counted, Evidence, Limits, Outcome, Reason, Sample, Verdict, judge, look
 from afina_operator.modeldeployment.readings import Batch
-from afina_operator.modeldeployment.rollout import is_shadow
+from afina_operator.modeldeployment.rollout import compared_with, is_shadow
 
 _OVERLOADED = "429"
 _MAX_MESSAGE, _MAX_FINDING = 1024, 512
@@ -47,14 +47,15 @@ def looked(
     Args:
         status: as it is.
         rollout: of the spec.
-        batches: what was counted since the last look, by revision; None where that is not known.
+        batches: what was counted since the last look, by what the pods go by; None where that is not known.
     """
     stable, canary, progress = status.stable, status.canary, status.rollout
     if stable is None or canary is None or progress is None or batches is None:
         return status
-    if not {stable.revision, canary.revision} <= set(batches):
+    baseline = compared_with(rollout, progress.step, stable.revision)
+    if not {baseline, canary.revision} <= set(batches):
         return status
-    tried, trusted = batches[canary.revision], batches[stable.revision]
+    tried, trusted = batches[canary.revision], batches[baseline]
     # The stable servers have compared the canary's answers with theirs.
     samples = _sample(tried, trusted.differences if trusted else {}), _sample(trusted, {})
     problem = "; ".join(dict.fromkeys(batch.problem for batch in (tried, trusted) if batch and batch.problem))

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from afina_api.modeldeployment import CountedMetric, ModelDeployment
+from afina_api.modeldeployment import CountedMetric, ModelDeployment, Rollout
 from afina_operator.cluster import Cluster
 from afina_operator.driver.kind import InvalidSpecError, parsed
 from afina_operator.driver.references import named
 from afina_operator.modeldeployment.facts import weights
 from afina_operator.modeldeployment.objects import LABEL, PORT, REVISION_LABEL, own_name
 from afina_operator.modeldeployment.readings import Batch, Reading, Readings, Told, read
+from afina_operator.modeldeployment.rollout import compared_with, is_shadow
 from afina_operator.ownership import Owner, owner
 from afina_operator.registry import ModelUnavailableError, RegisteredVersion, Registry
 from afina_operator.resources import (
@@ -117,17 +118,19 @@ class Observer:
 
     async def _batches(self, obj: Json, route: Json | None, pods: Sequence[Json]) -> Mapping[str, Batch | None] | None:
         stable, canary = (dig(obj, "status", role, "revision") for role in ("stable", "canary"))
-        uid = obj["metadata"]["uid"]
-        if not canary or not (weights(route).get(canary) or _is_shadowed(obj)):
+        uid, rollout, step = obj["metadata"]["uid"], _rollout(obj), int(dig(obj, "status", "rollout", "step") or 0)
+        if rollout is None or not canary or not (weights(route).get(canary) or is_shadow(rollout, step)):
             self._readings.forget(uid)
             return None
-        now = {one: await self._read([pod for pod in pods if _serves(pod, one)], PORT) for one in (stable, canary)}
-        if metrics := _metrics(obj):
-            told = await self._ask(metrics, (stable, canary))
+        sides = (compared_with(rollout, step, stable), canary)
+        now = {one: await self._read([pod for pod in pods if _serves(pod, one)], PORT) for one in sides}
+        if rollout.judge.metrics:
+            told = await self._ask(rollout.judge.metrics, sides)
             now = {one: replace(reading, told=told[one]) for one, reading in now.items()}
         looks = int(dig(obj, "status", "rollout", "looks") or 0)
         started = dig(obj, "status", "rollout", "startTime")
-        return self._readings.batches(uid, f"{canary}/{started}", looks, now)
+        # What other pods have counted before they were compared is left out, too.
+        return self._readings.batches(uid, f"{canary}/{started}/{sides[0]}", looks, now)
 
 
 def _in_s3(obj: Json) -> RegisteredVersion | None:
@@ -139,18 +142,12 @@ def _in_s3(obj: Json) -> RegisteredVersion | None:
     return RegisteredVersion(obj["metadata"]["name"], number, digest, uri, dig(obj, "spec", "model", "s3"))
 
 
-def _metrics(obj: Json) -> Sequence[CountedMetric]:
-    """What others count; nothing where the spec cannot be read."""
+def _rollout(obj: Json) -> Rollout | None:
+    """Of the spec; None where that cannot be read."""
     try:
-        return parsed(ModelDeployment, obj).spec.rollout.judge.metrics
+        return parsed(ModelDeployment, obj).spec.rollout
     except InvalidSpecError:
-        return ()
-
-
-def _is_shadowed(obj: Json) -> bool:
-    """Whether the canary is shown copies of requests, which are its traffic even at weight 0."""
-    step = int(dig(obj, "status", "rollout", "step") or 0)
-    return dig(obj, "spec", "rollout", "steps", step, "shadow") is not None
+        return None
 
 
 def _serves(pod: Json, revision: str) -> bool:

@@ -7,6 +7,7 @@ The order of the writes carries it over every crash:
 4. Last goes what the route no longer names.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,8 +30,8 @@ from afina_operator.modeldeployment.conditions import Standing, conditions
 from afina_operator.modeldeployment.judging import looked
 from afina_operator.modeldeployment.news import ended, events, title
 from afina_operator.modeldeployment.observe import Observed
-from afina_operator.modeldeployment.revisions import Revision
-from afina_operator.modeldeployment.rollout import Canary, decide, goal, is_shadow, replicas
+from afina_operator.modeldeployment.revisions import Revision, of_fresh
+from afina_operator.modeldeployment.rollout import Canary, decide, goal, has_fresh_pods, is_shadow, replicas
 from afina_operator.modeldeployment.status import record, recorded
 from afina_operator.modeldeployment.surge import Sizes, reachable, sizes
 from afina_operator.ownership import Owner, owner
@@ -142,21 +143,37 @@ class _Pass:
 
     def _found(self) -> ModelDeploymentStatus:
         """What was recorded; where the record is lost, what is served is stable, and all else begins anew."""
-        served = max(self._weights, key=self._weights.__getitem__, default="")
+        shares = Counter[str]()
+        for name, share in self._weights.items():
+            shares[of_fresh(name)] += share
+        served = max(shares, key=shares.__getitem__, default="")
         if self._before.stable or served not in self._known:
             return self._before
         return self._before.model_copy(update={"stable": self._known[served].status()})
 
     def _canary(self, status: ModelDeploymentStatus) -> Canary:
         name = status.canary.revision if status.canary else ""
-        pods = self._observed.pods
+        pods, wanted, fresh = self._observed.pods, self._sizes(status).canary, self._fresh(status)
+        waiting = facts.obstacle(pods, name)
+        if fresh and not waiting:
+            waiting = facts.crash(pods, fresh.name) or facts.obstacle(pods, fresh.name)
         return Canary(
             ready=self._ready(name),
-            wanted=self._sizes(status).canary,
+            wanted=wanted,
             weight=self._weights.get(name),
             crash=facts.crash(pods, name),
-            waiting=facts.obstacle(pods, name),
+            waiting=waiting,
+            has_baseline=fresh is None or self._ready(fresh.name) >= wanted,
         )
+
+    def _fresh(self, status: ModelDeploymentStatus) -> Revision | None:
+        """New pods of the stable revision, if the canary is to be compared with them."""
+        if status.stable is None or status.canary is None or status.rollout is None:
+            return None
+        if not has_fresh_pods(self._spec.rollout, status.rollout.step):
+            return None
+        stable = self._known.get(status.stable.revision)
+        return stable.fresh() if stable else None
 
     def _ready(self, revision: str) -> int:
         return facts.ready_replicas(self._workloads.get(revision))
@@ -173,7 +190,7 @@ class _Pass:
         return int(dig(self._workloads.get(revision), "status", "replicas") or 0)
 
     def _desired_weights(self, status: ModelDeploymentStatus) -> dict[str, int]:
-        """Of stable and canary; they sum to 100, or there are none."""
+        """Of stable, canary and what is compared with it; they sum to 100, or there are none."""
         if status.stable is None:
             return {}
         stable = status.stable.revision
@@ -181,13 +198,17 @@ class _Pass:
             return {}
         if status.canary is None or status.rollout is None:
             return {stable: 100}
-        canary, ready = status.canary.revision, self._ready(status.canary.revision)
-        if canary not in self._weights:
-            return {stable: 100, canary: 0} if ready >= self._sizes(status).canary else {stable: 100}
-        rollout, now = self._spec.rollout, self._weights[canary]
-        aim = goal(rollout, status.rollout.step) if ready else 0
-        share = reachable(replicas(self._spec), rollout.max_surge, now, aim, ready)
-        return {stable: 100 - share, canary: share}
+        canary, share, fresh = self._canary(status), 0, self._fresh(status)
+        if canary.weight is None and not canary.is_complete:
+            return {stable: 100}
+        if canary.weight is not None:
+            aim = goal(self._spec.rollout, status.rollout.step) if canary.ready else 0
+            surge = self._spec.rollout.max_surge
+            share = reachable(replicas(self._spec), surge, canary.weight, aim, canary.ready)
+        if fresh is None or not self._ready(fresh.name):
+            return {stable: 100 - share, status.canary.revision: share}
+        equal = min(share, 100 - share)
+        return {stable: 100 - share - equal, fresh.name: equal, status.canary.revision: share}
 
     def _shown(self, status: ModelDeploymentStatus, weights: Mapping[str, int]) -> dict[str, object]:
         """What only people, and the scale subresource, read."""
@@ -210,7 +231,7 @@ class _Pass:
     def _standing(self, decision: _Decision) -> Standing:
         status = decision.status
         stable = status.stable.revision if status.stable else ""
-        canary = status.canary.revision if status.canary else ""
+        canary, tried = status.canary.revision if status.canary else "", self._canary(status)
         pods, route = self._observed.pods, self._observed.route
         problem = facts.route_problem(route)
         if route is not None and not self._route_is_ours:
@@ -223,23 +244,29 @@ class _Pass:
             waiting=facts.crash(pods, stable) or facts.obstacle(pods, stable),
             model_problem=self._observed.problem,
             canary_in_route=canary in decision.weights,
-            canary_waiting=facts.crash(pods, canary) or facts.obstacle(pods, canary),
+            canary_waiting=tried.crash or tried.waiting,
         )
 
     def _children(self, status: ModelDeploymentStatus) -> Iterator[Write]:
         """What the revisions in use need."""
         services, shall = self._observed.children.get(SERVICES, {}), self._sizes(status)
-        for used, count in ((status.stable, shall.stable), (status.canary, shall.canary)):
-            revision = self._known.get(used.revision) if used else None
+        used = (status.stable, status.canary)
+        stable, canary = (self._known.get(one.revision) if one else None for one in used)
+        for revision in (stable, canary):
+            if revision and revision.name not in self._records:
+                yield Create(objects.record(self._obj, revision, self._next_number()))
+        for revision, count in (
+            (stable, shall.stable),
+            (canary, shall.canary),
+            (self._fresh(status), shall.canary),
+        ):
             if revision is None:
                 continue
-            if revision.name not in self._records:
-                yield Create(objects.record(self._obj, revision, self._next_number()))
             workload = objects.deployment(self._obj, self._spec, revision, count, self._settings)
             yield from _made(self._workloads.get(revision.name), workload)
             yield from _made(services.get(revision.name), objects.service(self._obj, revision))
-        if canary := self._shadowed(status):
-            yield from _made(services.get(objects.shadow_name(self._obj)), objects.shadow_service(self._obj, canary))
+        if shadow := self._shadowed(status):
+            yield from _made(services.get(objects.shadow_name(self._obj)), objects.shadow_service(self._obj, shadow))
 
     def _shadowed(self, status: ModelDeploymentStatus) -> Revision | None:
         """The canary, if it is shown copies of requests now."""
@@ -273,6 +300,8 @@ class _Pass:
         used = {one.revision for one in (status.stable, status.canary) if one} | set(self._weights)
         if self._shadowed(status):
             used.add(objects.shadow_name(self._obj))
+        if fresh := self._fresh(status):
+            used.add(fresh.name)
         for resource in (SERVICES, DEPLOYMENTS):
             children = self._observed.children.get(resource, {})
             yield from (Delete(child) for name, child in children.items() if name not in used)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from afina_api.modeldeployment import ModelDeployment, RevisionStatus
@@ -13,6 +13,8 @@ from afina_operator.registry import RegisteredVersion
 from afina_operator.settings import Settings
 
 PREFIX = "mldep"
+_FRESH = "-base"
+"""No revision's own name ends so: its last part is a hash."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,25 @@ class Revision:
         """The revision as JSON."""
         return asdict(self)
 
+    def fresh(self) -> Self:
+        """The same for new pods, which a canary is compared with."""
+        return replace(self, name=fresh_name(self.name))
+
     def status(self) -> RevisionStatus:
         """The revision as the status names it."""
         return RevisionStatus(
             revision=self.name, model_name=self.model.name, model_version=self.model.version, digest=self.model.digest
         )
+
+
+def fresh_name(revision: str) -> str:
+    """What the new pods of a revision, which a canary is compared with, go by."""
+    return f"{revision}{_FRESH}"
+
+
+def of_fresh(name: str) -> str:
+    """The revision whose pods go by that name, be they new ones."""
+    return name.removesuffix(_FRESH)
 
 
 def _image(runtime: str, settings: Settings) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from afina_api.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus, Rollout, RolloutStatus, Step
 from afina_api.reasons import ServingReason
 from afina_operator.modeldeployment.commands import next_step, reject
-from afina_operator.modeldeployment.revisions import Revision
+from afina_operator.modeldeployment.revisions import Revision, fresh_name
 
 _MAX_PREVIOUS = 10
 
@@ -28,6 +28,13 @@ class Canary:
     """Why its servers do not stay."""
     waiting: str = ""
     """What its pods wait for."""
+    has_baseline: bool = True
+    """Whether all new pods answer that it is compared with, if there are to be any."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it may be in the route."""
+        return self.ready >= self.wanted and self.has_baseline
 
 
 def decide(
@@ -103,7 +110,7 @@ def _failure(
         return ServingReason.CANARY_NOT_READY, "none of its pods is ready any more"
     deadline = spec.rollout.progress_deadline_seconds
     is_late = now - rollout.start_time >= timedelta(seconds=deadline)
-    if is_late and canary.weight is None and canary.ready < canary.wanted:
+    if is_late and canary.weight is None and not canary.is_complete:
         waiting = f": {canary.waiting}" if canary.waiting else ""
         return (
             ServingReason.PROGRESS_DEADLINE_EXCEEDED,
@@ -131,6 +138,16 @@ def replicas(spec: ModelDeploymentSpec) -> int:
 def is_shadow(rollout: Rollout, step: int) -> bool:
     """Whether the canary is shown copies of requests in that step."""
     return step < len(rollout.steps) and rollout.steps[step].shadow is not None
+
+
+def has_fresh_pods(rollout: Rollout, step: int) -> bool:
+    """Whether there are new pods of the stable revision. A canary that gets all of the traffic waits for none."""
+    return rollout.baseline == "Fresh" and step < len(rollout.steps)
+
+
+def compared_with(rollout: Rollout, step: int, stable: str) -> str:
+    """What the pods go by that the canary is compared with: in a shadow, those that have the requests."""
+    return fresh_name(stable) if has_fresh_pods(rollout, step) and not is_shadow(rollout, step) else stable
 
 
 def goal(rollout: Rollout, index: int) -> int:

@@ -316,9 +316,10 @@ def bound_for(lab: Lab, **headers: str) -> str:
     )
     names = [backend["name"] for backend in rule["backendRefs"] if backend["weight"]]
     versions = {one["revision"]: one["modelVersion"] for one in (lab.status()["stable"], lab.status()["canary"])}
-    return versions[names[0]] if len(names) == 1 else ""
+    return versions[names[0].removesuffix("-base")] if len(names) == 1 else ""
 
 
+@pytest.mark.parametrize("baseline", ["Stable", "Fresh"])
 @pytest.mark.parametrize(
     ("affinity", "headers"),
     [
@@ -328,13 +329,14 @@ def bound_for(lab: Lab, **headers: str) -> str:
     ],
 )
 def test_clients_come_to_the_canary_and_none_goes_back(
-    affinity: Json, headers: Callable[[str], dict[str, str]]
+    affinity: Json, headers: Callable[[str], dict[str, str]], baseline: str
 ) -> None:
     buckets = [f"{number:02}" for number in range(100)]
     before: set[str] = set()
     for weight in (1, 9, 10, 37, 50, 99):
         lab = serving()
-        lab.apply(rollout={"affinity": affinity, "steps": [{"setWeight": weight}, {"gate": {}}]})
+        steps = [{"setWeight": weight}, {"gate": {}}]
+        lab.apply(rollout={"affinity": affinity, "steps": steps, "baseline": baseline})
         lab.models.champion = "2"
         lab.live(lambda now: now.versions() == {"1": 100 - weight, "2": weight}, requests=0)  # noqa: B023
         trying_it = {bucket for bucket in buckets if bound_for(lab, **headers(bucket)) == "2"}
@@ -355,6 +357,117 @@ def test_a_bucket_of_another_cookie_is_none() -> None:
     lab.live(lambda now: now.versions() == {"1": 50, "2": 50}, requests=0)
     for other in ("not-my.bucket=10", "myxbucket=10", "my.bucket=100", "a=my.bucket=10"):
         assert not bound_for(lab, Cookie=other)
+
+
+FRESH = {**SPEC["rollout"], "baseline": "Fresh"}
+
+
+def by_share(lab: Lab) -> list[list[int]]:
+    """All weights that the route had, the least first."""
+    return [sorted(shares.values()) for shares in lab.routes]
+
+
+def fresh_name(lab: Lab) -> str:
+    """Of the new pods of the stable revision."""
+    return f"{lab.status()['stable']['revision']}-base"
+
+
+def test_a_canary_is_compared_with_new_pods() -> None:
+    lab = serving()
+    # New pods are slow, those that have run for long are not.
+    lab.behaviours |= {fresh_name(lab): Behaviour(slowness=25), "2": Behaviour(slowness=25)}
+    lab.apply(rollout=FRESH)
+    lab.models.champion = "2"
+    lab.live(lambda now: now.versions() == {"2": 100})
+    assert by_share(lab) == [[100], [0, 0, 100], [10, 10, 80], [0, 50, 50], [50, 50], [100]]
+    lab.rest()
+    assert len(lab.world.of(DEPLOYMENTS)) == len(lab.world.of(SERVICES)) == 1
+
+
+@pytest.mark.parametrize(("behaviour", "reason", "words"), BAD.values(), ids=BAD.keys())
+def test_a_canary_that_is_worse_than_new_pods_goes_and_they_go_too(
+    behaviour: Behaviour, reason: str, words: str
+) -> None:
+    lab = trying(behaviour, rollout=FRESH)
+    assert len(lab.world.of(DEPLOYMENTS)) == 3
+    lab.live(lambda now: now.condition("RolledBack") == ("True", reason))
+    lab.rest()
+    assert words in lab.status()["rejected"]["message"]
+    assert (lab.versions(), by_share(lab)[-2:]) == ({"1": 100}, [[10, 10, 80], [100]])
+    assert len(lab.world.of(DEPLOYMENTS)) == len(lab.world.of(SERVICES)) == 1
+
+
+def test_no_request_reaches_a_canary_without_what_it_is_compared_with() -> None:
+    lab = serving()
+    lab.behaviours[fresh_name(lab)] = Behaviour(starts=False)
+    lab.apply(rollout=FRESH)
+    lab.models.champion = "2"
+    lab.rest()
+    assert lab.condition("Progressing") == ("True", "CanaryStarting")
+    assert lab.message("Progressing") == "Unschedulable: no room"
+    lab.live(lambda now: now.condition("RolledBack") == ("True", "ProgressDeadlineExceeded"))
+    assert by_share(lab) == [[100]]
+
+
+def test_new_pods_that_go_give_their_share_back_and_nothing_passes_without_them() -> None:
+    lab = trying(rollout=FRESH)
+    lab.behaviours[fresh_name(lab)] = Behaviour(starts=False)
+    for _ in range(20):
+        lab.live(lambda _now: True)
+        lab.traffic(400)
+    assert (lab.versions(), by_share(lab)[-1]) == ({"1": 90, "2": 10}, [10, 90])
+    lab.behaviours.clear()
+    lab.live(lambda now: now.versions() == {"2": 100})
+
+
+def test_what_others_count_of_new_pods_is_compared() -> None:
+    lab = trying(rollout={**JUDGED_BY_COMPLAINTS, "baseline": "Fresh"})
+    lab.live(lambda now: now.versions() == {"2": 100})
+    assert lab.complaints[f"{next(iter(lab.complaints))}-base"]["total"] > 0
+
+
+def test_a_shadow_is_compared_with_those_that_are_asked() -> None:
+    lab = shown(Behaviour())
+    lab.apply(rollout={"steps": STEPS_WITH_SHADOW, "baseline": "Fresh"})
+    lab.live(lambda now: now.versions() == {"2": 100})
+    assert [0, 50, 50] in by_share(lab)
+
+
+def test_what_stable_pods_counted_before_they_were_compared_is_left_out() -> None:
+    lab = serving()
+    lab.traffic(100_000)
+    lab.apply(rollout={"steps": [{"setWeight": 10}, {"shadow": {"minSamples": 10_000}}], "baseline": "Fresh"})
+    lab.models.champion = "2"
+    lab.live(lambda now: SHADOW in now.world.objects and " of 160 stable ones" in str(now.status()["rollout"]))
+
+
+def test_more_than_half_leaves_the_rest_to_new_pods() -> None:
+    lab = trying(rollout={"steps": [{"setWeight": 10}, {"setWeight": 80}, {"gate": {}}], "baseline": "Fresh"})
+    lab.rest()
+    assert by_share(lab)[-1] == [0, 20, 80]
+    lab.say("abort")
+    lab.work()
+    assert (lab.versions(), len(lab.world.of(DEPLOYMENTS))) == ({"1": 100}, 3)
+
+
+def test_promoted_at_once_a_canary_waits_for_nobody() -> None:
+    lab = serving()
+    lab.behaviours[fresh_name(lab)] = Behaviour(starts=False)
+    lab.apply(rollout=FRESH)
+    lab.models.champion = "2"
+    lab.rest()
+    lab.say("promote")
+    lab.rest()
+    assert lab.versions() == {"2": 100}
+
+
+def test_a_status_that_is_lost_takes_new_pods_for_the_stable_revision() -> None:
+    lab = trying(rollout={"steps": [{"setWeight": 10}, {"setWeight": 50}, {"gate": {}}], "baseline": "Fresh"})
+    lab.rest()
+    stable = lab.status()["stable"]
+    lab.world.edit(TARGET, lambda obj: {key: value for key, value in obj.items() if key != "status"}, "user")
+    lab.work()
+    assert lab.status()["stable"] == stable
 
 
 STEPS_WITH_SHADOW = [{"shadow": {"minSamples": 300}}, {"setWeight": 50}, {"analysis": {}}]
@@ -670,12 +783,14 @@ ENDS: dict[str, tuple[Behaviour, Json, dict[str, int]]] = {
     "promoted": (Behaviour(), {}, {"2": 100}),
     "rolled back": (Behaviour(error_share=0.5), {}, {"1": 100}),
     "promoted with few pods more": (Behaviour(), {"maxSurge": 1}, {"2": 100}),
+    "promoted next to new pods": (Behaviour(), {"baseline": "Fresh"}, {"2": 100}),
+    "rolled back next to new pods": (Behaviour(error_share=0.5), {"baseline": "Fresh"}, {"1": 100}),
     "promoted without complaints": (Behaviour(), {"judge": {"metrics": [COMPLAINTS]}}, {"2": 100}),
 }
 
 
 @pytest.mark.parametrize(("behaviour", "rollout", "shares"), ENDS.values(), ids=ENDS.keys())
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(8))
 def test_a_crash_before_any_write_of_every_pass_changes_nothing(
     behaviour: Behaviour, rollout: Json, shares: dict[str, int], at: int
 ) -> None:
