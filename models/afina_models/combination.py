@@ -65,6 +65,28 @@ def restored(state: dict[str, Any]) -> Combination:
     return Stacked(model, state["middle"], state["spread"])
 
 
+def voices(combined: Combination, members: int) -> list[float]:
+    """How much each member counts in the spread: its weight. In a stack all count alike: coefficients are no weights,
+    they may be negative.
+    """
+    return combined.weights if isinstance(combined, Weighted) else [1.0] * members
+
+
+def spread(members: Sequence[Array], weights: Sequence[float]) -> Array:
+    """How far the members are apart: their standard deviation around their own mean, for each row.
+
+    Its square is the variance of their mixture where they tell no variance of their own (Lakshminarayanan, Pritzel and
+    Blundell, Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017, section 2.4).
+
+    Args:
+        members: one number for each row, from each member.
+        weights: of the members, not all 0.
+    """
+    said = np.asarray(members)
+    mean = np.average(said, axis=0, weights=weights)
+    return np.asarray(np.sqrt(np.average((said - mean) ** 2, axis=0, weights=weights)))
+
+
 def stack_features(members: Sequence[Array], middle: float, spread: float) -> Array:
     """What the linear model upon the members sees of their predictions."""
     if members[0].ndim == 1:

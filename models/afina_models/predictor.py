@@ -31,12 +31,15 @@ class Predictions:
     """Classes: which of them the truth is among."""
     half_width: float | None = None
     """Numbers: the truth is within this distance."""
+    spread: Array | None = None
+    """Of models with several members: how far they are apart in each row."""
 
     def of(self, rows: slice) -> "Predictions":
         """Those of some of the rows."""
         labels = None if self.labels is None else self.labels[rows]
         sets = None if self.sets is None else self.sets[rows]
-        return Predictions(self.values[rows], labels, sets, self.half_width)
+        spread = None if self.spread is None else self.spread[rows]
+        return Predictions(self.values[rows], labels, sets, self.half_width, spread)
 
 
 class Predictor:
@@ -50,6 +53,8 @@ class Predictor:
         self.half_width: float | None = state["half_width"]
         self._doubt: float | None = state["doubt"]
         self._combine = combination.restored(state["combination"])
+        self._voices = combination.voices(self._combine, len(members))
+        self.has_spread = sum(voice > 0 for voice in self._voices) > 1
         self._calibrate = Calibration(**state["calibration"])
 
     @classmethod
@@ -71,13 +76,27 @@ class Predictor:
         return self.predict_features(self.pipeline.transform(columns, "Plain"))
 
     def predict_features(self, plain: Array) -> Predictions:
-        """Predict rows whose features are known."""
-        found = self._combine([model.predict(self.pipeline.view(plain, known.view)) for known, model in self.members])
+        """Predict rows whose features are known.
+
+        The spread is the standard deviation of the members' numbers; of classes, that of the probabilities that they
+        give to the chosen one before calibration.
+        """
+        members = [model.predict(self.pipeline.view(plain, known.view)) for known, model in self.members]
+        found = self._combine(members)
         if not self.classes:
-            return Predictions(found, half_width=self.half_width)
+            return Predictions(found, half_width=self.half_width, spread=self._spread(members))
         chances = self._calibrate(found)
-        names = [self.classes[code] for code in labels(chances, self.threshold)]
-        return Predictions(chances, names, None if self._doubt is None else sets(chances, self._doubt))
+        codes = labels(chances, self.threshold)
+        names = [self.classes[code] for code in codes]
+        likely = None if self._doubt is None else sets(chances, self._doubt)
+        return Predictions(chances, names, likely, spread=self._spread(members, codes))
+
+    def _spread(self, members: Sequence[Array], codes: Array | None = None) -> Array | None:
+        if not self.has_spread:
+            return None
+        if codes is not None:
+            members = [np.take_along_axis(one, codes[:, None], axis=1)[:, 0] for one in members]
+        return combination.spread(members, self._voices)
 
     def values(self, rows: Columns | Sequence[Mapping[str, Any]]) -> Array:
         """Probabilities or numbers alone."""

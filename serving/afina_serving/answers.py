@@ -76,8 +76,11 @@ def predict(model: ServedModel, body: bytes) -> Question:
     columns, warnings = read_rows(body, model.types)
 
     def answer(found: Predictions) -> Answer:
+        said = _of_classes(found, model.classes) if model.classes else _of_numbers(found)
+        if found.spread is not None:
+            said = [{**one, "spread": apart} for one, apart in zip(said, found.spread.tolist(), strict=True)]
         told = {
-            "predictions": _of_classes(found, model.classes) if model.classes else _of_numbers(found),
+            "predictions": said,
             "model_version": model.identity.version,
             "revision": model.identity.revision,
             "processing_time": time.perf_counter() - began,
@@ -182,9 +185,12 @@ def _written(
 
 def _outputs(found: Predictions) -> list[Tensor]:
     if found.labels is not None:
-        return [Tensor("predict", np.array(found.labels, dtype=object)), Tensor("probabilities", found.values)]
-    numbers = [Tensor("predict", found.values)]
+        told = [Tensor("predict", np.array(found.labels, dtype=object)), Tensor("probabilities", found.values)]
+    else:
+        told = [Tensor("predict", found.values)]
     if found.half_width is not None:
-        numbers.append(Tensor("lower", found.values - found.half_width))
-        numbers.append(Tensor("upper", found.values + found.half_width))
-    return numbers
+        told.append(Tensor("lower", found.values - found.half_width))
+        told.append(Tensor("upper", found.values + found.half_width))
+    if found.spread is not None:
+        told.append(Tensor("spread", found.spread))
+    return told

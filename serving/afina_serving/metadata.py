@@ -1,5 +1,6 @@
 """What the server says of itself and of its model, by either protocol."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -26,13 +27,15 @@ def about_model(model: ServedModel) -> dict[str, Any]:
 
 def outputs(model: ServedModel) -> list[dict[str, Any]]:
     """The tensors that the model answers with."""
+    spread = ["spread"] if model.predictor.has_spread else []
     if model.classes:
         return [
             {"name": "predict", "datatype": "BYTES", "shape": [-1]},
             {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(model.classes)]},
+            *_numbers(spread),
         ]
-    names = ["predict", "lower", "upper"] if model.predictor.half_width is not None else ["predict"]
-    return [{"name": name, "datatype": "FP64", "shape": [-1]} for name in names]
+    interval = ["lower", "upper"] if model.predictor.half_width is not None else []
+    return _numbers(["predict", *interval, *spread])
 
 
 def require_model(identity: Identity, name: str, version: str) -> None:
@@ -45,3 +48,7 @@ def require_model(identity: Identity, name: str, version: str) -> None:
         raise RequestError(404, f"there is no model {name!r}: this server has {identity.name!r}")
     if version not in ("", identity.version):
         raise RequestError(404, f"there is no version {version!r}: this server has {identity.version!r}")
+
+
+def _numbers(names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"name": name, "datatype": "FP64", "shape": [-1]} for name in names]

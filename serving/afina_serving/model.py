@@ -28,6 +28,8 @@ class Predicting(Protocol):
     pipeline: Pipeline
     classes: list[str]
     half_width: float | None
+    has_spread: bool
+    """Whether its predictions have one."""
 
     def predict(self, rows: Columns | Sequence[Mapping[str, Any]]) -> Predictions:
         """Predict rows as JSON has them, or columns."""
@@ -75,9 +77,10 @@ class ServedModel:
             RequestError: it says NaN or infinity, which is no answer.
         """
         found = self.predictor.predict(columns)
-        if not np.isfinite(found.values).all():
-            rows = np.flatnonzero(~np.isfinite(found.values).reshape(len(found.values), -1).all(axis=1))
-            raise RequestError(500, f"the model's answer to row {rows[0]} is not finite")
+        for said in (found.values, found.spread):
+            if said is not None and not np.isfinite(said).all():
+                rows = np.flatnonzero(~np.isfinite(said).reshape(len(said), -1).all(axis=1))
+                raise RequestError(500, f"the model's answer to row {rows[0]} is not finite")
         self.drift.add(columns)
         return found
 

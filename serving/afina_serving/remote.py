@@ -45,6 +45,7 @@ class RemotePredictor:
         self.pipeline = local.pipeline
         self.classes = local.classes
         self.half_width = local.half_width
+        self.has_spread = local.has_spread
         self._ask = ask
 
     def predict(self, rows: Columns | Sequence[Mapping[str, Any]]) -> Predictions:

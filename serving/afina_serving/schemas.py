@@ -63,14 +63,19 @@ def _of_class(model: ServedModel) -> Json:
         "confidence": _NUMBER,
         "risk_level": {"type": "string", "enum": [word for _, word in RISK_LEVELS]},
     }
-    return _object(found, optional=["set"])
+    return _object(found | _spread(model), optional=["set"])
 
 
 def _of_number(model: ServedModel) -> Json:
+    found = {"estimate": _NUMBER} | _spread(model)
     if model.predictor.half_width is None:
-        return _object({"estimate": _NUMBER})
+        return _object(found)
     interval = {**_list(_NUMBER), "minItems": 2, "maxItems": 2}
-    return _object({"estimate": _NUMBER, "interval": interval, "uncertainty": _NUMBER})
+    return _object(found | {"interval": interval, "uncertainty": _NUMBER})
+
+
+def _spread(model: ServedModel) -> dict[str, Json]:
+    return {"spread": _NUMBER} if model.predictor.has_spread else {}
 
 
 def _of_tensors() -> dict[str, Json]:

@@ -193,7 +193,7 @@ def an_xgboost_model(folder: Path) -> str:
     target = (values @ random.normal(size=len(FEATURES)) > 0).astype(int)
     types = dict.fromkeys(FEATURES, "Numeric")
     frame = pd.DataFrame(values, columns=FEATURES)
-    return exported(folder, frame, target, types, "XGBoost", ("no", "yes"), Uncertainty(doubt=0.9), rounds=TREES)
+    return exported(folder, frame, target, types, ["XGBoost"], ("no", "yes"), Uncertainty(doubt=0.9), rounds=TREES)
 
 
 def peers(folder: Path, mlserver: Path, traefik: Path) -> list[Peer]:

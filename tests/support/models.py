@@ -15,7 +15,7 @@ from afina_jobs.automl.models.base import Order, Rows
 from afina_jobs.automl.models.catalogue import FAMILIES
 from afina_jobs.automl.problem import Problem
 from afina_models.arrays import Array
-from afina_models.combination import Weighted
+from afina_models.combination import Combination, Weighted
 from afina_models.digest import FILES, digest
 from afina_models.reference import reference
 
@@ -31,6 +31,9 @@ KINDS = {"area": "FP64", "town": "BYTES", "garden": "BOOL", "built": "BYTES", "n
 DTYPES = {"FP64": float, "INT64": np.int64, "BOOL": bool, "BYTES": object}
 HOUSES = {"area": "Numeric", "town": "Categorical", "garden": "Boolean", "built": "Datetime", "note": "Text"}
 SUMS = {"a": "Numeric", "b": "Numeric", "c": "Numeric"}
+MEMBERS = ("Linear", "LightGBM")
+"""The families of an ensemble."""
+ALONE, THREE_TO_ONE = Weighted([1.0]), Weighted([0.75, 0.25])
 
 
 def houses(rows: int = 200) -> tuple[pd.DataFrame, Array]:
@@ -58,13 +61,25 @@ def sums(rows: int = 200) -> tuple[pd.DataFrame, Array]:
 def a_classifier(folder: Path, family: str = "LightGBM", names: Sequence[str] = ("low", "mid", "high")) -> str:
     """Export a model of the houses' class; its digest."""
     frame, target = houses()
-    return exported(folder, frame, target, HOUSES, family, names, Uncertainty(doubt=0.9))
+    return exported(folder, frame, target, HOUSES, [family], names, Uncertainty(doubt=0.9))
 
 
 def a_regressor(folder: Path, family: str = "Linear") -> str:
     """Export a model of the sums, which are right within 0.5; its digest."""
     frame, target = sums()
-    return exported(folder, frame, target, SUMS, family, (), Uncertainty(half_width=0.5))
+    return exported(folder, frame, target, SUMS, [family], (), Uncertainty(half_width=0.5))
+
+
+def an_ensemble_of_classes(folder: Path, combination: Combination = THREE_TO_ONE) -> str:
+    """Export two models of the houses' class as one; its digest."""
+    frame, target = houses()
+    return exported(folder, frame, target, HOUSES, MEMBERS, ("low", "mid", "high"), Uncertainty(), combination)
+
+
+def an_ensemble_of_numbers(folder: Path, combination: Combination = THREE_TO_ONE) -> str:
+    """Export two models of the sums as one; its digest."""
+    frame, target = sums()
+    return exported(folder, frame, target, SUMS, MEMBERS, (), Uncertainty(half_width=0.5), combination)
 
 
 def exported(
@@ -72,22 +87,25 @@ def exported(
     frame: pd.DataFrame,
     target: Array,
     types: Mapping[str, str],
-    name: str,
+    families: Sequence[str],
     classes: Sequence[str],
     uncertainty: Uncertainty,
+    combination: Combination = ALONE,
     rounds: int = 20,
 ) -> str:
-    """Fit a family to a table and export it, as the artifacts of a registered version have it; its digest."""
-    family, metric = FAMILIES[name], "LogLoss" if classes else "RMSE"
+    """Fit families to a table and export them, as the artifacts of a registered version have it; the digest."""
+    metric = "LogLoss" if classes else "RMSE"
     columns = from_table(frame, types)
     fitted, plain = pipeline.fit(columns, types, target, len(classes), seed=0)
-    rows = Rows(fitted.view(plain, family.format.view), target)
-    model = family.fit(Order(rows, len(classes), metric, family.default, seed=0, threads=1, rounds=rounds))
-    member = folder / "fitted" / "only"
-    member.mkdir(parents=True)
-    fitted.save(member / "features.json")
-    model.save(member / f"model{family.format.suffix}")
+    for name in families:
+        family = FAMILIES[name]
+        rows = Rows(fitted.view(plain, family.format.view), target)
+        model = family.fit(Order(rows, len(classes), metric, family.default, seed=0, threads=1, rounds=rounds))
+        member = folder / "fitted" / name
+        member.mkdir(parents=True)
+        fitted.save(member / "features.json")
+        model.save(member / f"model{family.format.suffix}")
     problem = Problem("Classification" if classes else "Regression", metric, tuple(classes))
-    recipe = Recipe("only", problem, ("only",), (name,), Weighted([1.0]), uncertainty)
+    recipe = Recipe("model", problem, tuple(families), tuple(families), combination, uncertainty)
     export.write(recipe, folder / "fitted", reference(columns, types), folder / "model" / FILES)
     return digest(folder / "model" / FILES)

@@ -14,13 +14,13 @@ import pytest
 from tritonclient import grpc, http
 
 from support.model_servers import ModelServer, Reply, a_server
-from support.models import HOUSE, a_classifier, a_regressor
+from support.models import HOUSE, a_classifier, an_ensemble_of_numbers
 from support.searches import wait_for
 from support.servers import process_tree
 
 SUM = {"a": 1.0, "b": 0.1, "c": -7.3}
 ROWS: dict[str, list[dict[str, Any]]] = {"houses": [HOUSE, {"town": "Atlantis"}, {}], "sums": [SUM, {"a": 1e-300}, {}]}
-MODELS = {"classes": (a_classifier, "houses"), "numbers": (a_regressor, "sums")}
+MODELS = {"classes": (a_classifier, "houses"), "numbers": (an_ensemble_of_numbers, "sums")}
 LIMITS = {"AFINA_MAX_BODY_BYTES": "200000", "AFINA_TIMEOUT_SECONDS": "60"}
 _END_SECONDS = 60
 

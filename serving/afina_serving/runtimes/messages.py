@@ -28,8 +28,13 @@ def unpacked_columns(content: bytes, types: Mapping[str, str]) -> Columns:
 
 def packed_predictions(found: Predictions) -> bytes:
     """The predictions as JSON."""
-    sets = None if found.sets is None else found.sets.tolist()
-    told = {"values": found.values.tolist(), "labels": found.labels, "sets": sets, "half_width": found.half_width}
+    told = {
+        "values": found.values.tolist(),
+        "labels": found.labels,
+        "sets": None if found.sets is None else found.sets.tolist(),
+        "half_width": found.half_width,
+        "spread": None if found.spread is None else found.spread.tolist(),
+    }
     return to_json(told)
 
 
@@ -48,4 +53,5 @@ def unpacked_predictions(content: bytes) -> Predictions:
     if "failure" in found:
         raise RuntimeError(f"the worker failed: {found['failure']}")
     sets = None if found["sets"] is None else np.array(found["sets"], dtype=bool)
-    return Predictions(np.array(found["values"], dtype=float), found["labels"], sets, found["half_width"])
+    spread = None if found["spread"] is None else np.array(found["spread"], dtype=float)
+    return Predictions(np.array(found["values"], dtype=float), found["labels"], sets, found["half_width"], spread)

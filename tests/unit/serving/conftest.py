@@ -7,7 +7,7 @@ import pytest
 
 from afina_serving.settings import Limits
 from support.model_servers import ModelServer, a_server
-from support.models import a_classifier, a_regressor
+from support.models import a_classifier, a_regressor, an_ensemble_of_classes, an_ensemble_of_numbers
 from support.slow_servers import Slow
 
 
@@ -22,6 +22,20 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer
 def regressor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     folder = tmp_path_factory.mktemp("regressor")
     with a_server(folder, a_regressor(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ensemble_of_classes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    folder = tmp_path_factory.mktemp("classes")
+    with a_server(folder, an_ensemble_of_classes(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ensemble_of_numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    folder = tmp_path_factory.mktemp("numbers")
+    with a_server(folder, an_ensemble_of_numbers(folder)) as server:
         yield server
 
 

@@ -75,12 +75,14 @@ def test_rows_that_the_model_fails_at_are_no_concern_of_the_others(
 
 def test_the_classes_of_a_request_are_its_own() -> None:
     sets = np.array([[True, False], [False, True], [True, True]])
-    found = Predictions(np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), ["a", "b", "a"], sets)
-    part = found.of(slice(1, 3))
+    values, spread = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), np.array([0.1, 0.2, 0.3])
+    part = Predictions(values, ["a", "b", "a"], sets, spread=spread).of(slice(1, 3))
     assert part.labels == ["b", "a"]
     assert part.values.tolist() == [[0.2, 0.8], [0.5, 0.5]]
     assert part.sets is not None
     assert part.sets.tolist() == [[False, True], [True, True]]
+    assert part.spread is not None
+    assert part.spread.tolist() == [0.2, 0.3]
 
 
 class Held:

@@ -29,6 +29,7 @@ def test_columns_go_there_and_back(numbers: list[float], texts: list[str | None]
 
 PREDICTIONS = {
     "numbers": Predictions(np.array([0.1, np.nan, -1e-300]), half_width=0.5),
+    "members": Predictions(np.array([0.1, 0.2]), spread=np.array([0.0, 1 / 3])),
     "classes": Predictions(np.array([[0.1, 0.9], [0.6, 0.4]]), ["b", "a"], np.array([[False, True], [True, True]])),
 }
 
@@ -38,9 +39,8 @@ def test_predictions_go_there_and_back(known: Predictions) -> None:
     found = unpacked_predictions(packed_predictions(known))
     assert np.array_equal(found.values, known.values, equal_nan=True)
     assert (found.labels, found.half_width) == (known.labels, known.half_width)
-    assert (None if found.sets is None else found.sets.tolist()) == (
-        None if known.sets is None else known.sets.tolist()
-    )
+    for ours, theirs in ((known.sets, found.sets), (known.spread, found.spread)):
+        assert (None if theirs is None else theirs.tolist()) == (None if ours is None else ours.tolist())
 
 
 def test_a_failure_is_raised() -> None:

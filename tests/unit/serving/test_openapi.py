@@ -18,7 +18,7 @@ from support.slow_servers import Slow
 Json = dict[str, Any]
 
 
-@pytest.fixture(params=["classifier", "regressor"])
+@pytest.fixture(params=["classifier", "regressor", "ensemble_of_classes", "ensemble_of_numbers"])
 def server(request: pytest.FixtureRequest) -> ModelServer:
     found: ModelServer = request.getfixturevalue(request.param)
     return found

@@ -77,6 +77,21 @@ def test_numbers_as_columns_and_as_one_matrix(regressor: ModelServer) -> None:
     assert [one["name"] for one in only.get_response()["outputs"]] == ["predict"]
 
 
+def test_how_far_the_members_are_apart(ensemble_of_numbers: ModelServer, regressor: ModelServer) -> None:
+    client = client_of(ensemble_of_numbers)
+    names = [one["name"] for one in client.get_model_metadata("houses")["outputs"]]
+    assert names == ["predict", "lower", "upper", "spread"]
+    rows = np.array([[1.0, 1.0, 1.0], [9.0, 9.0, 9.0]])
+    matrix = InferInput("rows", [2, 3], "FP64").set_data_from_numpy(rows)
+    plain = ensemble_of_numbers.post(
+        "/predict", {"rows": [dict(zip("abc", row, strict=True)) for row in rows.tolist()]}
+    )
+    spread = client.infer("houses", [matrix]).as_numpy("spread")
+    assert spread.tolist() == [one["spread"] for one in plain.json["predictions"]]
+    with pytest.raises(InferenceServerException, match="there is no 'spread'"):
+        client_of(regressor).infer("houses", [matrix], outputs=[InferRequestedOutput("spread")])
+
+
 def test_whole_numbers_and_what_is_missing(regressor: ModelServer) -> None:
     client = client_of(regressor)
     whole = [tensor(name, "INT64", [1], binary=True) for name in "abc"]

@@ -100,3 +100,14 @@ def test_what_is_counted(regressor: ModelServer) -> None:
     assert 'revision="mldep-houses-1"' in text
     assert 'afina_model_predictions_total{bin="6.06"}' in text
     assert 'afina_model_request_seconds_bucket{le="0.00055"}' in text
+
+
+def test_members_that_differ(
+    ensemble_of_classes: ModelServer, ensemble_of_numbers: ModelServer, regressor: ModelServer
+) -> None:
+    rows = {"rows": [{"a": 1, "b": 1, "c": 1}, {"a": 9, "b": 9, "c": 9}]}
+    near, far = ensemble_of_numbers.post("/predict", rows).json["predictions"]
+    assert 0 < near["spread"] < far["spread"]
+    assert "spread" not in regressor.post("/predict", rows).json["predictions"][0]
+    (house,) = ensemble_of_classes.post("/predict", {"rows": [{**HOUSE, "area": 61}]}).json["predictions"]
+    assert 0 < house["spread"] <= 0.5
