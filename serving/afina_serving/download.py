@@ -1,4 +1,4 @@
-"""Gets the model's files. As a program it downloads them: `python -m afina_serving.download URI FOLDER`."""
+"""Gets the model's files. As a program it downloads them: `python -m afina_serving.download SOURCE FOLDER`."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def fetched(source: str, folder: Path) -> Path:
     """
     if Path(source).is_dir():
         return Path(source) / FILES
-    command = [sys.executable, "-P", "-m", "afina_serving.download", f"{source}/{FILES}", str(folder)]
+    command = [sys.executable, "-P", "-m", "afina_serving.download", source, str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired as error:
@@ -40,11 +40,12 @@ def fetched(source: str, folder: Path) -> Path:
 
 def main(source: str, folder: str) -> int:
     """Download, and write where to; or why not."""
-    from mlflow.artifacts import download_artifacts  # slow to import
+    # Slow to import. Of `models:/ID`, where MLflow 3 has models, a longer URI would mean something else.
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     try:
-        found = download_artifacts(artifact_uri=source, dst_path=folder)
+        found = get_artifact_repository(source).download_artifacts(FILES, folder)
     except Exception as error:  # whatever MLflow and its stack may raise
         sys.stderr.write(str(error))
         return 1

@@ -16,12 +16,12 @@ from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
 from mlflow.entities import Param
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from afina_api.automljob import DIGEST_TAG, AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
@@ -222,8 +222,8 @@ def load_version(version: ModelVersion) -> Predictor:
         DigestError: its files are not those that were registered.
     """
     with tempfile.TemporaryDirectory() as folder:
-        files = Path(download_artifacts(artifact_uri=f"{version.source}/{FILES}", dst_path=folder))
-        return Predictor.load(files, version.tags[DIGEST_TAG])
+        files = get_artifact_repository(str(version.source)).download_artifacts(FILES, folder)
+        return Predictor.load(Path(files), version.tags[DIGEST_TAG])
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
