@@ -25,6 +25,8 @@ class Pipeline:
     """The columns that it reads, with their types."""
     transformers: tuple[Transformer, ...]
     scaling: Scaling
+    dtype: str = "float32"
+    """Of the plain features."""
 
     @property
     def names(self) -> list[str]:
@@ -33,7 +35,7 @@ class Pipeline:
 
     def transform(self, columns: Columns, view: View) -> Array:
         """The features of any rows, in one of the views."""
-        plain = joined([known.transform(columns[known.column]) for known in self.transformers], columns)
+        plain = joined([known.transform(columns[known.column]) for known in self.transformers], columns, self.dtype)
         return self.view(plain, view)
 
     def view(self, plain: Array, view: View) -> Array:
@@ -44,19 +46,22 @@ class Pipeline:
         """Write the state."""
         kinds = [{"kind": type(known).__name__, **asdict(known)} for known in self.transformers]  # type: ignore[call-overload]
         state = {"types": dict(self.types), "transformers": kinds, "scaling": asdict(self.scaling)}
+        state["dtype"] = self.dtype
         file.write_text(json.dumps(state))
 
     @classmethod
     def load(cls, file: Path) -> "Pipeline":
         """Read the state."""
         state = json.loads(file.read_text())
-        return cls(state["types"], tuple(map(_restored, state["transformers"])), Scaling(**state["scaling"]))
+        transformers = tuple(map(_restored, state["transformers"]))
+        # Models that were exported before it was written have the default.
+        return cls(state["types"], transformers, Scaling(**state["scaling"]), state.get("dtype", cls.dtype))
 
 
-def joined(parts: Sequence[Array], columns: Columns) -> Array:
+def joined(parts: Sequence[Array], columns: Columns, dtype: str = Pipeline.dtype) -> Array:
     """The features of all transformers, side by side."""
     rows = len(next(iter(columns.values()), ()))
-    return np.hstack(parts).astype(np.float32) if parts else np.zeros((rows, 0), np.float32)
+    return np.hstack(parts).astype(dtype) if parts else np.zeros((rows, 0), dtype)
 
 
 def _restored(state: dict[str, Any]) -> Transformer:

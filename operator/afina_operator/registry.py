@@ -85,7 +85,8 @@ def _version(uri: str, found: Any) -> RegisteredVersion:
     tags = {dig(tag, "key"): dig(tag, "value") for tag in dig(found, "tags") or ()}
     if not tags.get(DIGEST_TAG):
         raise ModelUnavailableError(
-            f"{uri} has no tag {DIGEST_TAG}: register it by an AutoMLJob, so that what is served can be checked"
+            f"{uri} has no tag {DIGEST_TAG}, by which what is served is checked: register it by an AutoMLJob, or say "
+            f"afina admit models:/{dig(found, 'name')}/{dig(found, 'version')}"
         )
     return RegisteredVersion(
         name=str(dig(found, "name")),

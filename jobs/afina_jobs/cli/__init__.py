@@ -27,7 +27,7 @@ Exit codes:
 
 @click.group(epilog="Run `afina COMMAND --help` for more.", context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Tune anything: TuningJobs, Datasets and AutoMLJobs without a cluster; and steer rollouts in one."""
+    """Tune anything: TuningJobs, Datasets and AutoMLJobs without a cluster; admit models and steer rollouts in one."""
 
 
 @main.command()
@@ -123,6 +123,45 @@ def reproduce(context: click.Context, manifest: Path, dataset: Path | None, outp
     from afina_jobs.cli.repeat import repeat
 
     context.exit(repeat(manifest, dataset, output))
+
+
+def _names(_context: click.Context, _option: click.Parameter, given: str | None) -> list[str]:
+    names = [name.strip() for name in given.split(",")] if given else []
+    if not all(names):
+        raise click.BadParameter(f"say NAME,NAME, not {given!r}")
+    return names
+
+
+@main.command("admit")
+@click.argument("model")
+@click.option(
+    "--classes",
+    metavar="NAME,NAME,...",
+    callback=_names,
+    help="Names of the classes, in the order of their codes  [default: 0,1,...]",
+)
+def admit_model(model: str, classes: list[str]) -> None:
+    """Let a model be served that Afina did not make.
+
+    MODEL is models:/NAME/VERSION in the registry that MLFLOW_TRACKING_URI names. What MLflow has saved of XGBoost or
+    LightGBM, without pickle and with a signature that names the columns, is written once more beside its files, as the
+    model server reads it, and the version gets the tag that a ModelDeployment asks for. Nothing of it is run.
+    """
+    import os
+
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise click.UsageError("MLFLOW_TRACKING_URI is not set: say where the registry is")
+
+    from afina_jobs.admission.admit import admit
+    from afina_jobs.admission.plain import AdmissionError
+
+    try:
+        found = admit(model, classes)
+    except AdmissionError as error:
+        raise click.ClickException(f"{model} is not admitted: {error}") from error
+    predicts = f"the classes {', '.join(found.classes)}" if found.classes else "a number"
+    click.echo(f"{model} is admitted: {found.family} predicts {predicts} from {', '.join(found.columns)}")
+    click.echo(f"afina.digest: {found.digest}")
 
 
 for verb in ROLLOUT_VERBS:
