@@ -58,7 +58,9 @@ class ServedModel:
         """
         try:
             predictor = Predictor.load(folder, identity.digest)
-            drift = InputDrift(reference.load(folder / reference.REFERENCE))
+            rows = reference.load(folder / reference.REFERENCE)
+            # The model does without columns that were all the same.
+            drift = InputDrift({name: known for name, known in rows.items() if name in predictor.pipeline.types})
         except DigestError as error:
             raise StartError(ServerReason.DIGEST_MISMATCH, str(error)) from error
         except Exception as error:  # whatever the libraries of the formats may raise

@@ -1,15 +1,20 @@
 """How far what is asked about is from what was learned from."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from afina_jobs.automl.export import Uncertainty
 from afina_models.columns import Columns
+from afina_models.digest import FILES
 from afina_models.reference import reference
 from afina_serving.drift import HALF_LIFE_ROWS, MIN_ROWS, InputDrift
+from afina_serving.model import ServedModel
+from afina_serving.settings import Identity
 from support.model_servers import ModelServer
-from support.models import HOUSE
+from support.models import HOUSE, SUMS, exported, sums
 
 
 def numbers(count: int, mean: float, seed: int = 0) -> Columns:
@@ -50,6 +55,15 @@ def test_counts_rows_of_several_threads(drift: InputDrift) -> None:
         list(pool.map(lambda seed: drift.add(numbers(3, 0, seed)), range(400)))
     assert drift._rows + drift._pending_rows == 1200
     assert set(drift.indices()) == {"x"}
+
+
+def test_columns_that_the_model_does_without_are_none_of_ours(tmp_path: Path) -> None:
+    frame, target = sums()
+    types = {**SUMS, "same": "Numeric"}
+    known = exported(tmp_path, frame.assign(same=1.0), target, types, "Linear", (), Uncertainty())
+    model = ServedModel.load(tmp_path / "model" / FILES, Identity("sums", "1", known, "mldep-sums-1"))
+    model.predict({name: np.zeros(2 * MIN_ROWS) for name in model.types})
+    assert set(model.drift.indices()) == set(SUMS)
 
 
 def test_a_server_says_it(classifier: ModelServer) -> None:
