@@ -24,6 +24,9 @@ Family = Literal["Linear", "RandomForest", "ExtraTrees", "XGBoost", "LightGBM", 
 DIGEST_TAG = "afina.digest"
 """Tag of a registered model's version, with the hash of its files."""
 
+NEEDS_TAG = "afina.needs"
+"""Tag of one that not every image can serve: `torch`, where a network sees the images that it is asked about."""
+
 TASK_METRICS: dict[str, tuple[str, ...]] = {
     "Classification": ("LogLoss", "AUC", "Accuracy", "F1"),
     "Regression": ("RMSE", "MAE", "R2", "MAPE"),

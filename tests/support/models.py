@@ -17,6 +17,7 @@ from afina_jobs.automl.problem import Problem
 from afina_models.arrays import Array
 from afina_models.combination import Combination, Weighted
 from afina_models.digest import FILES, digest
+from afina_models.images.learned import LearnedImages
 from afina_models.reference import reference
 
 HOUSE: dict[str, Any] = {
@@ -92,6 +93,7 @@ def exported(
     uncertainty: Uncertainty,
     combination: Combination = ALONE,
     rounds: int = 20,
+    images: LearnedImages | None = None,
 ) -> str:
     """Fit families to a table and export them, as the artifacts of a registered version have it; the digest."""
     metric = "LogLoss" if classes else "RMSE"
@@ -107,5 +109,5 @@ def exported(
         model.save(member / f"model{family.format.suffix}")
     problem = Problem("Classification" if classes else "Regression", metric, tuple(classes))
     recipe = Recipe("model", problem, tuple(families), tuple(families), combination, uncertainty)
-    export.write(recipe, folder / "fitted", reference(columns, types), folder / "model" / FILES)
+    export.write(recipe, folder / "fitted", reference(columns, types), folder / "model" / FILES, images)
     return digest(folder / "model" / FILES)

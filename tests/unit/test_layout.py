@@ -19,9 +19,10 @@ def test_folder_is_not_a_package(folder: str) -> None:
 def test_torch_is_imported_by_what_needs_it_alone() -> None:
     # It takes seconds, and most images do not have it.
     code = """
-import importlib, pkgutil, sys, afina_jobs
-for module in pkgutil.walk_packages(afina_jobs.__path__, "afina_jobs."):
-    importlib.import_module(module.name)
-    assert "torch" not in sys.modules, module.name
+import importlib, pkgutil, sys, afina_jobs, afina_models
+for package in (afina_jobs, afina_models):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+        assert "torch" not in sys.modules, module.name
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -70,7 +70,7 @@ def export_all(data: Data, found: Sequence[Candidate], fitted: Path, folder: Pat
     learned = reference(data.columns(data.splits.development), data.settled.types)
     for candidate, place in zip(found, folders, strict=True):
         complete = replace(candidate.recipe, uncertainty=uncertainty(data, candidate.unseen))
-        export.write(complete, fitted, learned, place)
+        export.write(complete, fitted, learned, place, data.settled.images)
     digests = {place: digest(place) for place in folders}
     columns = from_table(sample, data.settled.types)
     measured = measure(to_rows(sample[list(data.settled.types)]), digests, folder)

@@ -27,6 +27,7 @@ from afina_jobs.automl.problem import (
 )
 from afina_models.arrays import Array
 from afina_models.columns import Columns
+from afina_models.images.learned import LearnedImages
 
 _SETTLED = "settled.json"
 _ROWS = "rows.npz"
@@ -48,6 +49,8 @@ class Settled:
     threads: int
     group_column: str | None = None
     time_column: str | None = None
+    images: LearnedImages | None = None
+    """Where columns were measured of images."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def settle_data(
         threads=threads,
         group_column=validation.group_column,
         time_column=validation.time_column,
+        images=table.images and table.images.within(types),
     )
     _write(settled, splits, folder)
     return _data(settled, frame, target, splits), table, found
@@ -120,8 +124,12 @@ def _require_same_data(table: Table, folder: Path) -> None:
 def load_data(folder: Path) -> Data:
     """What `settle_data` wrote down, with the rows read again."""
     state = json.loads((folder / _SETTLED).read_text())
-    problem = state.pop("problem")
-    settled = Settled(**state, problem=Problem(**problem | {"classes": tuple(problem["classes"])}))
+    problem, images = state.pop("problem"), state.pop("images", None)
+    settled = Settled(
+        **state,
+        problem=Problem(**problem | {"classes": tuple(problem["classes"])}),
+        images=images and LearnedImages(**images),
+    )
     frame = read_table(Path(settled.dataset)).frame.dropna(subset=_needed(settled.target, settled.time_column))
     with np.load(folder / _ROWS, allow_pickle=False) as rows:
         count = (len(rows.files) - 2) // 2

@@ -13,6 +13,8 @@ from afina_models import calibration, reference
 from afina_models.calibration import Calibration
 from afina_models.combination import Combination
 from afina_models.formats.catalogue import FORMATS
+from afina_models.images import learned
+from afina_models.images.learned import LearnedImages
 from afina_models.reference import ColumnReference
 
 FORMAT = 1
@@ -64,7 +66,13 @@ class Recipe:
         }
 
 
-def write(recipe: Recipe, fitted: Path, rows: Mapping[str, ColumnReference], folder: Path) -> None:
+def write(
+    recipe: Recipe,
+    fitted: Path,
+    rows: Mapping[str, ColumnReference],
+    folder: Path,
+    images: LearnedImages | None = None,
+) -> None:
     """Write a model into a folder, anew.
 
     Args:
@@ -72,6 +80,7 @@ def write(recipe: Recipe, fitted: Path, rows: Mapping[str, ColumnReference], fol
         fitted: folder with a folder for each member, as `CrossValidation.refit` leaves it.
         rows: what those were like that it learned from, by column.
         folder: where to.
+        images: what those were like that columns were measured of.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -82,4 +91,6 @@ def write(recipe: Recipe, fitted: Path, rows: Mapping[str, ColumnReference], fol
         # The same for all: fitted to the same rows by the same seed.
         shutil.copyfile(source / "features.json", folder / "features.json")
     reference.save(rows, folder / reference.REFERENCE)
+    if images:
+        learned.save(images, folder / learned.IMAGES)
     (folder / "model.json").write_text(json.dumps(state, indent=1))

@@ -12,6 +12,7 @@ import pandas as pd
 from afina_api.automljob import TASK_METRICS, AutoMLJobSpec
 from afina_api.reasons import AutoMLReason
 from afina_models.arrays import Array
+from afina_models.images.learned import LearnedImages
 
 MAX_CLASSES = 20
 """A numeric target of whole numbers with at most so many distinct values is taken for classes ..."""
@@ -45,6 +46,8 @@ class Table:
     """The column that names each row's image, if there are images: no model learns from names."""
     image_features: frozenset[str] = frozenset()
     """Columns that were measured of the images: however well one predicts, it is no leak."""
+    images: LearnedImages | None = None
+    """How they were measured."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def read_table(folder: Path) -> Table:
         types = {column["name"]: column["type"] for column in about["columns"]}
         images = about.get("images") or {"column": None, "features": []}
         features = frozenset(images["features"])
-        return Table(frame, types, about["digest"], about["columns"], images["column"], features)
+        measured = LearnedImages(**images["measured"]) if "measured" in images else None
+        return Table(frame, types, about["digest"], about["columns"], images["column"], features, measured)
     except (OSError, ValueError, KeyError, TypeError) as error:
         message = f"the volume of the Dataset cannot be read: {error}; see whether the Dataset is Ready"
         raise CannotLearnError(AutoMLReason.DATASET_UNREADABLE, message) from error

@@ -23,7 +23,7 @@ from mlflow.models import Model, infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from afina_api.automljob import DIGEST_TAG, AutoMLJob, RegisteredModel
+from afina_api.automljob import DIGEST_TAG, NEEDS_TAG, AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
 from afina_jobs.automl.champion import Promoted, decide, paired_bootstrap
 from afina_jobs.automl.choosing import Chosen
@@ -143,6 +143,9 @@ class Registry:
             DATASET_TAG: product.data.settled.digest,
             UID_TAG: self._identity,
         }
+        images = product.data.settled.images
+        if images and images.needs_torch:
+            tags[NEEDS_TAG] = "torch"
         run = self._client.get_run(self.tracking.run_id)
         self._client.create_model_version(name, f"{run.info.artifact_uri}/{_MODEL}", run.info.run_id, tags=tags)
 

@@ -15,8 +15,6 @@ EXPANSION_FREE_BYTES = 64 * 2**20
 MAX_GROUP_BYTES = 512 * 2**20
 """Of one row group of Parquet, decompressed: the smallest piece that can be read."""
 BATCH_ROWS = 8_192
-MAX_PIXELS = 100_000_000
-"""Of an image: 300 MB when decoded."""
 
 
 def size(count: float) -> str:

@@ -1,1 +1,1 @@
-"""Images with labels: decoded with care, measured, and told apart."""
+"""Images with labels: judged, told apart, and kept with what is measured of them."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -15,16 +15,18 @@ from PIL import Image
 from afina_api.dataset import Column, Images
 from afina_api.reasons import DatasetReason, RejectReason
 from afina_jobs.dataset.errors import DatasetError, unreadable
-from afina_jobs.dataset.images.decode import RejectedImageError, decode
 from afina_jobs.dataset.images.duplicates import Duplicates
-from afina_jobs.dataset.images.quality import Quality, quality
-from afina_jobs.dataset.images.reduce import reduced
-from afina_jobs.dataset.images.store import feature_names, open_stores
+from afina_jobs.dataset.images.store import open_stores
 from afina_jobs.dataset.progress import Progress
 from afina_jobs.dataset.reading.base import Batch, Reject, RowReader
 from afina_jobs.dataset.reading.delimited import DelimitedReader
 from afina_jobs.dataset.sources.files import files_below, inside
 from afina_jobs.dataset.statistics import BINS
+from afina_models.images.decode import RejectedImageError, decode
+from afina_models.images.kinds import KINDS
+from afina_models.images.learned import LearnedImages
+from afina_models.images.quality import Quality, quality
+from afina_models.images.reduce import reduced
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +70,13 @@ class ImageReader(RowReader):
             raise DatasetError(DatasetReason.SOURCE_UNAVAILABLE, message)
         self._folder, self._images, self._labels_file = folder, images, labels
         self._labels = DelimitedReader(labels, f"{name}/{images.labels}", ",")
-        features = feature_names(images.features)
+        measured = _measured(images)
+        features = [name for names in measured.columns.values() for name in names]
         self._refuse_columns(features)
         labels_columns = [IMAGE_COLUMN if column == images.file_column else column for column in self._labels.columns]
         self.columns = [*labels_columns, *features]
         numbers = (Column(name=feature, type="Numeric") for feature in features)
-        self.image_columns = {"column": IMAGE_COLUMN, "features": features}
+        self.image_columns = {"column": IMAGE_COLUMN, "features": features, "measured": asdict(measured)}
         self.declared = (Column(name=IMAGE_COLUMN, type="Text"), *numbers)
         self.missing_words = self._labels.missing_words
         self.findings = self._labels.findings
@@ -170,7 +173,8 @@ class ImageReader(RowReader):
         found = quality(small)
         self.measured.append(Measured(image.width, image.height, found))
         if found.score < self._images.min_quality:
-            raise RejectedImageError(RejectReason.LOW_QUALITY, _scores(found, self._images.min_quality))
+            detail = f"its quality is {found.score:.2f}, and {self._images.min_quality:.2f} is the least: {found}"
+            raise RejectedImageError(RejectReason.LOW_QUALITY, detail)
         self._refuse_duplicate(file, image, duplicates)
         for store in self._stores:
             store.add(small)
@@ -189,11 +193,17 @@ class ImageReader(RowReader):
         return inside(self._folder, file)
 
 
+def _measured(images: Images) -> LearnedImages:
+    kinds = {name: kind for name, kind in KINDS.items() if name in images.features}
+    return LearnedImages(
+        versions={name: kind.version for name, kind in kinds.items()},
+        columns={name: kind.names for name, kind in kinds.items()},
+        min_width=images.min_width,
+        min_height=images.min_height,
+        min_quality=images.min_quality,
+    )
+
+
 def _histogram(values: Sequence[float], high: float) -> dict[str, Any]:
     counts, edges = np.histogram(values, BINS, (0.0, high))
     return {"edges": edges.tolist(), "counts": counts.tolist()}
-
-
-def _scores(found: Quality, wanted: float) -> str:
-    parts = f"sharpness {found.sharpness:.2f}, exposure {found.exposure:.2f}, white balance {found.white_balance:.2f}"
-    return f"its quality is {found.score:.2f}, and {wanted:.2f} is the least: {parts}"

@@ -1,21 +1,16 @@
 """The features that a Dataset asks for, kept in files: those of a million images do not fit into memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image
 
 from afina_api.dataset import ImageFeatures
 from afina_api.reasons import DatasetReason
 from afina_jobs.dataset.errors import DatasetError
-from afina_jobs.dataset.images import embeddings, features
-
-Describe = Callable[[Image.Image], ArrayLike]
-"""From an image in RGB to numbers, as many as there are names."""
-
-_NAMES = {"Classical": features.NAMES, "EfficientNetLite0": embeddings.NAMES}
+from afina_models.images.kinds import KINDS, Describe
 
 
 class FeatureStore:
@@ -41,32 +36,15 @@ class FeatureStore:
         return found.reshape(-1, width)
 
 
-def feature_names(wanted: Sequence[ImageFeatures]) -> list[str]:
-    """Names of all features of some kinds, in the order of their columns."""
-    return [name for kind, names in _NAMES.items() if kind in wanted for name in names]
-
-
 def open_stores(wanted: Sequence[ImageFeatures], folder: Path, threads: int) -> list[FeatureStore]:
-    """A store for each kind of features.
+    """A store for each kind of features, in the order of their columns.
 
     Raises:
         DatasetError: a package that one needs is not there.
     """
-    stores = []
-    if "Classical" in wanted:
-        stores.append(FeatureStore(folder / "classical", features.NAMES, _classical))
-    if "EfficientNetLite0" in wanted:
-        stores.append(FeatureStore(folder / "embeddings", embeddings.NAMES, _embedder(threads)))
-    return stores
-
-
-def _classical(image: Image.Image) -> ArrayLike:
-    return list(features.classical_features(image).values())
-
-
-def _embedder(threads: int) -> Describe:
+    kinds = {name: kind for name, kind in KINDS.items() if name in wanted}
     try:
-        return embeddings.load_embedder(threads)
+        return [FeatureStore(folder / name, kind.names, kind.load(threads)) for name, kind in kinds.items()]
     except ModuleNotFoundError as error:
         message = f"spec.images.features: EfficientNetLite0 needs the package {error.name}"
         how = "run it in the image afina-runtime-torch, or pip install 'afina[torch]'"

@@ -42,7 +42,8 @@ class RowReader(ABC):
     findings: list[Finding]
     """What people should know about how the file was read."""
     image_columns: dict[str, Any] | None = None
-    """Of images: which columns are no labels, `column` with the files' names and `features` of them."""
+    """Of images: which columns are no labels, `column` with the files' names and `features` of them; and `measured`, a
+    LearnedImages, how those were come by."""
 
     @abstractmethod
     def batches(self, reject: Reject) -> Iterator[Batch]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,12 +38,14 @@ def a_table() -> pd.DataFrame:
     return pd.DataFrame(features, columns=["a", "b", "c"]).assign(target=target)
 
 
-def register(folder: Path, uid: str, without: list[str]) -> Progress:
+def register(
+    folder: Path, uid: str, without: list[str], name: str = NAME, images: Mapping[str, Any] | None = None
+) -> Progress:
     """Learn from the same rows, without some columns."""
-    spec = {"models": ["Linear"], "budget": {"maxModels": 1}, "registerAs": NAME, "promotion": PROMOTION}
+    spec = {"models": ["Linear"], "budget": {"maxModels": 1}, "registerAs": name, "promotion": PROMOTION}
     job = an_automl_job(**spec, features={"exclude": without})
     job = job.model_copy(update={"metadata": job.metadata.model_copy(update={"uid": uid})})
-    place = Place(a_dataset(folder / "dataset", a_table()), folder / "study", folder / "work")
+    place = Place(a_dataset(folder / "dataset", a_table(), images=images), folder / "study", folder / "work")
     return asyncio.run(learn(job, place, lambda _progress: None))
 
 
@@ -77,3 +80,21 @@ def test_the_life_of_a_registered_model(mlflow: MlflowClient, tmp_path: Path) ->
     artifact.write_bytes(content)
     with pytest.raises(DigestError):
         load_version(version)
+
+
+def test_what_was_measured_of_images_is_told(mlflow: MlflowClient, tmp_path: Path) -> None:
+    measured = {"versions": {"Classical": 1, "EfficientNetLite0": 1}, "min_width": 32, "min_height": 24}
+    measured |= {"columns": {"Classical": ["a"], "EfficientNetLite0": ["b"]}, "min_quality": 0.5}
+    images = {"column": "image", "features": ["a", "b"], "measured": measured}
+    for uid, without, columns, needs in (
+        ("seen", ["c"], {"Classical": ["a"], "EfficientNetLite0": ["b"]}, "torch"),
+        ("less", ["b"], {"Classical": ["a"]}, None),
+    ):
+        found = register(tmp_path / uid, uid, without, name=uid, images=images)
+        assert found.model
+        version = mlflow.get_model_version(uid, found.model.version)
+        assert version.tags.get("afina.needs") == needs
+        files = Path(str(version.source).removeprefix("file://")) / "afina"
+        told = json.loads((files / "images.json").read_text())
+        assert (told["columns"], told["versions"]) == (columns, dict.fromkeys(columns, 1))
+        assert (told["min_width"], told["min_height"], told["min_quality"]) == (32, 24, 0.5)

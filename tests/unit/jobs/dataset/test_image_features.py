@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from afina_api.reasons import AutoMLReason, DatasetReason
-from afina_jobs.automl.data import settle_data
+from afina_jobs.automl.data import load_data, settle_data
 from afina_jobs.automl.problem import CannotLearnError
 from afina_jobs.dataset.images import reader
-from afina_jobs.dataset.images.features import NAMES, classical_features
-from afina_jobs.dataset.images.reduce import reduced
+from afina_models.images.features import NAMES, classical_features
+from afina_models.images.reduce import reduced
 from support.datasets import an_automl_job
+from support.pictures import a_picture
 
 from .conftest import Make
-from .test_images import a_picture
 
 SIDE = 256
 
@@ -184,6 +184,13 @@ def test_models_learn_from_features_and_not_from_names(make: Make, tmp_path: Pat
     data, _, found = settle_data(spec, made.volume, tmp_path / "settled", 1)
     assert tuple(data.settled.types) == ("copy", *NAMES)
     assert [finding.column for finding in found] == ["copy"]
+    assert data.settled.images
+    assert data.settled.images.columns == {"Classical": list(NAMES)}
+    assert load_data(tmp_path / "settled").settled == data.settled
+    few = an_automl_job(target="foggy", features={"exclude": ["copy", *NAMES[1:]]})
+    images = settle_data(few.spec, made.volume, tmp_path / "few", 1)[0].settled.images
+    assert images
+    assert images.columns == {"Classical": [NAMES[0]]}
     without = an_automl_job(target="foggy", features={"exclude": ["image", "copy", *NAMES]})
     with pytest.raises(CannotLearnError, match="no column is left to learn from") as error:
         settle_data(without.spec, made.volume, tmp_path / "settled", 1)

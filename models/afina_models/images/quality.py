@@ -22,7 +22,7 @@ from PIL import Image
 from skimage.color import rgb2gray
 from skimage.filters import laplace
 
-from afina_jobs.dataset.images.reduce import reduced
+from afina_models.images.reduce import reduced
 
 _BLURRED = 100.0
 _CLIPPED = 2.5 / 255
@@ -40,6 +40,10 @@ class Quality:
     def score(self) -> float:
         """Their mean."""
         return (self.sharpness + self.exposure + self.white_balance) / 3
+
+    def __str__(self) -> str:
+        parts = f"sharpness {self.sharpness:.2f}, exposure {self.exposure:.2f}"
+        return f"{parts}, white balance {self.white_balance:.2f}"
 
 
 def quality(image: Image.Image) -> Quality:

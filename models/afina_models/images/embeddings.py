@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from afina_jobs.dataset.images.reduce import reduced
+from afina_models.images.reduce import reduced
 
 NAMES = tuple(f"embedding_{index:04}" for index in range(1280))
 _SIDE = 224

@@ -12,7 +12,7 @@ from skimage.color import rgb2gray, rgb2lab
 from skimage.feature import graycomatrix, graycoprops, local_binary_pattern
 from skimage.filters import sobel_h, sobel_v
 
-from afina_jobs.dataset.images.reduce import reduced
+from afina_models.images.reduce import reduced
 
 Plane = NDArray[np.float64]
 Features = dict[str, float]
