@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from afina_api.automljob import DIGEST_TAG
+from afina_api.automljob import DIGEST_TAG, NEEDS_TAG
 from afina_operator.resources import dig
 
 _TIMEOUT_SECONDS = 5.0
@@ -27,6 +27,8 @@ class RegisteredVersion:
     """Where its files are."""
     s3: Mapping[str, Any] | None = None
     """As the spec has it: server and keys of what is not the registry's."""
+    needs: str | None = None
+    """`torch`, where not every image can serve it."""
 
 
 class ModelUnavailableError(Exception):
@@ -93,4 +95,5 @@ def _version(uri: str, found: Any) -> RegisteredVersion:
         version=str(dig(found, "version")),
         digest=str(tags[DIGEST_TAG]),
         source=str(dig(found, "source")),
+        needs=tags.get(NEEDS_TAG),
     )

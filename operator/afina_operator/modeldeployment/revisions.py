@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from afina_api.modeldeployment import ModelDeployment, RevisionStatus
 from afina_operator.driver.children import child_name
-from afina_operator.driver.kind import InvalidSpecError
+from afina_operator.driver.kind import InvalidSpecError, torch_image
 from afina_operator.registry import RegisteredVersion
 from afina_operator.settings import Settings
 
@@ -41,7 +41,7 @@ class Revision:
         content: dict[str, Any] = {
             "model": model,
             "runtime": spec.runtime.name,
-            "image": spec.image or _image(spec.runtime.name, settings),
+            "image": spec.image or _image(spec.runtime.name, model, settings),
             "cpu": spec.resources.cpu,
             "memory": spec.resources.memory,
             "gpu": spec.resources.gpu,
@@ -83,9 +83,20 @@ def of_fresh(name: str) -> str:
     return name.removesuffix(_FRESH)
 
 
-def _image(runtime: str, settings: Settings) -> str:
-    if runtime != "TorchServe":
-        return settings.images.runtime
+def _image(runtime: str, model: RegisteredVersion, settings: Settings) -> str:
+    if runtime == "TorchServe":
+        return _torchserve_image(model, settings)
+    if model.needs == "torch":
+        return torch_image(settings, f"spec.model: the network by which {model.name} sees images", "or set spec.image")
+    return settings.images.runtime
+
+
+def _torchserve_image(model: RegisteredVersion, settings: Settings) -> str:
+    if model.needs == "torch":
+        raise InvalidSpecError(
+            f"spec.runtime.name: {model.name} sees images by a network, which needs torch, and the image of TorchServe "
+            "has none: take another runtime, or set spec.image"
+        )
     if not settings.images.torchserve:
         raise InvalidSpecError(
             "spec.runtime.name: TorchServe needs an image that this installation does not name: "

@@ -1,5 +1,6 @@
 """What a pod of each runtime is made of, and what makes it another revision."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,9 +23,10 @@ RAY: Json = {"name": "RayServe", "settings": {"workers": 2}}
 TORCHSERVE: Json = {"name": "TorchServe"}
 
 
-def revision(runtime: Json, settings: Settings = SETTINGS) -> Revision:
-    spec = changed(GOOD_DEPLOYMENT, {"spec.runtime": runtime, "spec.resources": {"memory": "2Gi"}})
-    return Revision.wanted(parsed(ModelDeployment, spec), MODEL, settings)
+def revision(runtime: Json, settings: Settings = SETTINGS, model: RegisteredVersion = MODEL, **spec: str) -> Revision:
+    changes = {"spec.runtime": runtime, "spec.resources": {"memory": "2Gi"}}
+    wanted = changed(GOOD_DEPLOYMENT, changes | {f"spec.{name}": value for name, value in spec.items()})
+    return Revision.wanted(parsed(ModelDeployment, wanted), model, settings)
 
 
 def pod(runtime: Json) -> Json:
@@ -68,6 +70,19 @@ def test_a_record_that_knows_no_workers_is_read() -> None:
     record = revision(UVICORN).record()
     del record["workers"]
     assert Revision.recorded(record) == revision(UVICORN)
+
+
+def test_a_model_that_needs_torch_gets_its_image() -> None:
+    sees = replace(MODEL, needs="torch")
+    torch = Settings(images=Images("reg/runtime:1", "reg/torch:1", torchserve="reg/torchserve:1"))
+    assert [revision(runtime, torch, sees).image for runtime in (UVICORN, RAY)] == ["reg/torch:1"] * 2
+    assert revision(UVICORN, torch).image == "reg/runtime:1"
+    with pytest.raises(InvalidSpecError, match=r"spec\.model: the network by which loans sees images needs the torch"):
+        revision(UVICORN, SETTINGS, sees)
+    with pytest.raises(InvalidSpecError, match=r"spec\.runtime\.name: loans sees images .* take another runtime"):
+        revision(TORCHSERVE, torch, sees)
+    for runtime in (UVICORN, TORCHSERVE):
+        assert revision(runtime, SETTINGS, sees, image="reg/own:1").image == "reg/own:1"
 
 
 def test_without_its_image_the_spec_is_refused_and_what_is_served_goes_on() -> None:
