@@ -19,7 +19,7 @@ from afina_serving.binary import HEADER_LENGTH
 from afina_serving.errors import RequestError
 from afina_serving.model import ServedModel
 from afina_serving.protocol import InferenceRequest, RequestedOutput
-from afina_serving.rows import read_rows
+from afina_serving.rows import IMAGE_TYPES, read_image, read_rows
 from afina_serving.sketch import bins
 from afina_serving.tensors import Tensor
 
@@ -73,8 +73,24 @@ def predict(model: ServedModel, body: bytes) -> Question:
         RequestError: the request is wrong.
     """
     began = time.perf_counter()
-    columns, warnings = read_rows(body, model.types)
+    return _told(model, *read_rows(body, model.types, model.images), began)
 
+
+def predict_image(model: ServedModel, body: bytes, content_type: str) -> Question:
+    """An image: `/predict`, too.
+
+    Raises:
+        RequestError: the request is wrong, or the model did not learn from images.
+    """
+    began = time.perf_counter()
+    if model.images is None:
+        raise RequestError(415, "content-type: the model did not learn from images: send rows as application/json")
+    if content_type not in IMAGE_TYPES:
+        raise RequestError(415, f"content-type: an image may be {' or '.join(IMAGE_TYPES)}, not {content_type}")
+    return _told(model, *read_image(body, model.types, model.images), began)
+
+
+def _told(model: ServedModel, columns: Columns, warnings: Sequence[str], began: float) -> Question:
     def answer(found: Predictions) -> Answer:
         said = _of_classes(found, model.classes) if model.classes else _of_numbers(found)
         if found.spread is not None:

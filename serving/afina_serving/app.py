@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from afina_serving import answers, metadata
-from afina_serving.answers import Answer
+from afina_serving.answers import Answer, Reading
 from afina_serving.binary import HEADER_LENGTH
 from afina_serving.errors import CLIENT_LEFT, RequestError
 from afina_serving.metrics import CONTENT_TYPE
@@ -85,7 +85,13 @@ class _Endpoints:
         return HTMLResponse(page(self._document), headers=HEADERS)
 
     async def predict(self, request: Request) -> Response:
-        answer = await self._service.answer(self._body(request), answers.predict, copied=True)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind.startswith("image/"):
+            reading: Reading = partial(answers.predict_image, content_type=kind)
+        else:
+            # Rows, whatever the client calls them: curl says that they are a form.
+            reading, kind = answers.predict, "application/json"
+        answer = await self._service.answer(self._body(request), reading, copied_as=kind)
         return self._answered(request, answer)
 
     async def infer(self, request: Request) -> Response:
@@ -131,7 +137,7 @@ class _Endpoints:
         except ClientDisconnect as error:
             raise RequestError(CLIENT_LEFT, "the client has left") from error
         if length > most:
-            raise RequestError(413, f"the body may have {most} bytes: send fewer rows", {"Connection": "close"})
+            raise RequestError(413, f"the body may have {most} bytes: send less", {"Connection": "close"})
         if late:
             raise RequestError(408, f"the body did not arrive in {seconds:g} s", {"Connection": "close"})
         return bytes(found)

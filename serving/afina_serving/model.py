@@ -11,6 +11,8 @@ from afina_api.serving import ServerReason
 from afina_models import reference
 from afina_models.columns import Columns
 from afina_models.digest import DigestError
+from afina_models.images import learned
+from afina_models.images.learned import LearnedImages
 from afina_models.pipeline import Pipeline
 from afina_models.predictor import Predictions, Predictor
 from afina_serving.drift import InputDrift
@@ -35,16 +37,40 @@ class Predicting(Protocol):
         """Predict rows as JSON has them, or columns."""
 
 
+Features = dict[str, float]
+"""Of an image, by the names of their columns."""
+
+
+class MeasuringImages(Protocol):
+    """What makes columns of images: `MeasuredImages`, which takes long to import."""
+
+    learned: LearnedImages
+
+    def __call__(self, contents: Mapping[str, bytes]) -> tuple[list[Features], list[str]]:
+        """The features of images, and what is to be told of them.
+
+        Args:
+            contents: of the images' files, by what messages call them.
+
+        Raises:
+            RequestError: there are too many, or one is too large (413) or cannot be decoded (422).
+        """
+
+
 class ServedModel:
     """A model and what is said of it. Raises StartError on construction where it does not predict."""
 
     parallel = 1
     """Predictions that it makes at the same time."""
 
-    def __init__(self, predictor: Predicting, identity: Identity, drift: InputDrift) -> None:
+    def __init__(
+        self, predictor: Predicting, identity: Identity, drift: InputDrift, images: MeasuringImages | None = None
+    ) -> None:
         self.predictor = predictor
         self.identity = identity
         self.drift = drift
+        self.images = images
+        """If it can be asked about such."""
         self.types: Mapping[str, str] = predictor.pipeline.types
         self.classes: Sequence[str] = predictor.classes
         self._row_seconds = self._warm_up()
@@ -61,16 +87,17 @@ class ServedModel:
             rows = reference.load(folder / reference.REFERENCE)
             # The model does without columns that were all the same.
             drift = InputDrift({name: known for name, known in rows.items() if name in predictor.pipeline.types})
+            images = learned.load(folder / learned.IMAGES)
         except DigestError as error:
             raise StartError(ServerReason.DIGEST_MISMATCH, str(error)) from error
         except Exception as error:  # whatever the libraries of the formats may raise
             message = f"the model in {folder} cannot be read: {error!r}"
             raise StartError(ServerReason.MODEL_UNREADABLE, message) from error
-        return cls(predictor, identity, drift)
+        return cls(predictor, identity, drift, _measuring(images) if images else None)
 
     def is_quick(self, body: bytes) -> bool:
-        """Whether the request is answered before a thread would have begun with it."""
-        return len(body) <= _QUICK_BYTES and self._row_seconds <= _QUICK_SECONDS
+        """Whether the request is answered before a thread would have begun with it. There may be an image in any."""
+        return self.images is None and len(body) <= _QUICK_BYTES and self._row_seconds <= _QUICK_SECONDS
 
     def predict(self, columns: Columns) -> Predictions:
         """What the model says.
@@ -100,3 +127,9 @@ class ServedModel:
         if not np.isfinite(found.values).all():
             raise StartError(ServerReason.MODEL_UNREADABLE, "the model's answer to a row is not finite")
         return min(seconds)
+
+
+def _measuring(images: LearnedImages) -> MeasuringImages:
+    from afina_serving.images import MeasuredImages  # takes seconds to import, and most models have no images
+
+    return MeasuredImages(images)

@@ -6,15 +6,18 @@ from urllib.parse import quote
 
 from afina_serving import metadata
 from afina_serving.model import ServedModel
+from afina_serving.rows import IMAGE, IMAGE_TYPES
 from afina_serving.schemas import Json, reference, schemas
 
 _EXAMPLES: Mapping[str, Any] = {"Numeric": 1.5, "Boolean": True, "Datetime": "2025-01-31T12:00:00Z"}
 """By the type of the column; of others a text."""
+_IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNoaGgAAAMEAYFL09IQAAAAAElFTkSuQmCC"
+"""One grey pixel as PNG."""
 _ERRORS = {
     "400": "The request is malformed.",
     "408": "The body did not arrive in time.",
-    "413": "The body is too long, or has too many rows.",
-    "415": "The body is compressed.",
+    "413": "The body is too long, or has too many rows, or images of too many pixels.",
+    "415": "The body is compressed, or is an image that the model does not take.",
     "429": "Too many predictions are waiting.",
     "500": "The model failed.",
     "504": "The prediction took too long.",
@@ -38,8 +41,11 @@ def _predictions(model: ServedModel) -> Json:
     row = {name: _EXAMPLES.get(kind, "text") for name, kind in model.types.items()}
     about = metadata.about_model(model)["inputs"]
     tensors = [{**tensor, "shape": [1], "data": [row[tensor["name"]]]} for tensor in about]
-    no_such_column = _ERRORS | {"422": "The model has no such column, or its value is a list or an object."}
-    found = {"/predict": _post("Predict rows.", "PredictRequest", {"rows": [row]}, "PredictResponse", no_such_column)}
+    wrong = _ERRORS | {"422": "The model has no such column, or its value is a list or an object, or an image is none."}
+    shown = _without_measured(model, row)
+    found = {"/predict": _post("Predict rows.", "PredictRequest", {"rows": [shown]}, "PredictResponse", wrong)}
+    if model.images:
+        found["/predict"]["post"]["requestBody"]["content"] |= {kind: {"schema": {}} for kind in IMAGE_TYPES}
     for place in _places(model):
         found[f"{place}/infer"] = _post(
             "Predict tensors: the Open Inference Protocol.",
@@ -49,6 +55,14 @@ def _predictions(model: ServedModel) -> Json:
             _ERRORS,
         )
     return found
+
+
+def _without_measured(model: ServedModel, row: Json) -> Json:
+    """The row with an image in place of the columns that are measured of it."""
+    if model.images is None:
+        return row
+    measured = {name for names in model.images.learned.columns.values() for name in names}
+    return {name: value for name, value in row.items() if name not in measured} | {IMAGE: _IMAGE}
 
 
 def _health(model: ServedModel) -> Json:

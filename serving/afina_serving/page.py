@@ -40,14 +40,20 @@ def page(document: Json) -> str:
 def _operation(method: str, path: str, operation: Json) -> str:
     parts = [f"<h2>{method} {escape(path)}</h2><p>{escape(operation['summary'])}"]
     if body := operation.get("requestBody"):
-        (content,) = body["content"].values()
-        # As a shell's text: a quote in it ends it, stands by itself, and begins it anew.
-        example = json.dumps(content["example"]).replace("'", "'\\''")
-        command = escape(f"curl \"$SERVER{path}\" -d '{example}'")
-        parts.append(f"<pre>\n{command}\n</pre><p>Request: {_kinds(body)}")
+        commands = [_command(path, kind, content) for kind, content in body["content"].items()]
+        parts.append(f"<pre>\n{escape(chr(10).join(commands))}\n</pre><p>Request: {_kinds(body)}")
     for status, response in operation["responses"].items():
         parts.append(f"<p>{status}: {_kinds(response)} {escape(response['description'])}")
     return "".join(parts)
+
+
+def _command(path: str, kind: str, content: Json) -> str:
+    """How to send a request of this kind."""
+    if "example" not in content:
+        return f'curl "$SERVER{path}" -H "Content-Type: {kind}" --data-binary @FILE'
+    # As a shell's text: a quote in it ends it, stands by itself, and begins it anew.
+    example = json.dumps(content["example"]).replace("'", "'\\''")
+    return f"curl \"$SERVER{path}\" -d '{example}'"
 
 
 def _kinds(message: Json) -> str:

@@ -57,7 +57,7 @@ class RemoteModel(ServedModel):
     """The model of this server, predicted with elsewhere."""
 
     def __init__(self, model: ServedModel, ask: Ask, workers: int) -> None:
-        super().__init__(RemotePredictor(model.predictor, ask), model.identity, model.drift)
+        super().__init__(RemotePredictor(model.predictor, ask), model.identity, model.drift, model.images)
         self.parallel = workers
 
     def is_quick(self, body: bytes) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from afina_serving.answers import RISK_LEVELS
 from afina_serving.model import ServedModel
 from afina_serving.protocol import InferenceRequest
-from afina_serving.rows import PredictRequest
+from afina_serving.rows import IMAGE, PredictRequest
 
 Json = dict[str, Any]
 
@@ -20,6 +20,11 @@ _COLUMNS: Mapping[str, Json] = {
     "Numeric": {"type": ["number", "null"]},
     "Boolean": {"type": ["boolean", "null"]},
     "Datetime": {"type": ["string", "number", "null"], "description": "ISO 8601, or seconds since 1970"},
+}
+_IMAGE: Json = {
+    "type": ["string", "null"],
+    "contentEncoding": "base64",
+    "description": "A JPEG or PNG. The columns that are measured of it are left out.",
 }
 _OTHER_COLUMN: Json = {"type": ["string", "number", "boolean", "null"]}
 
@@ -36,6 +41,8 @@ def schemas(model: ServedModel) -> dict[str, Json]:
 
 def _of_rows(model: ServedModel) -> dict[str, Json]:
     columns = {name: _COLUMNS.get(kind, _OTHER_COLUMN) for name, kind in model.types.items()}
+    if model.images:
+        columns[IMAGE] = _IMAGE
     request = PredictRequest.model_json_schema()
     request["properties"]["rows"]["items"] = reference("Row")
     answer = {

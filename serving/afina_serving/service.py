@@ -46,13 +46,13 @@ class Service:
         self._long = Work(self._answered_in_thread, model.parallel)
         self._threads = ThreadPoolExecutor(model.parallel, "predict")
 
-    async def answer(self, coming: Awaitable[bytes], reading: Reading, *, copied: bool = False) -> Answer:
+    async def answer(self, coming: Awaitable[bytes], reading: Reading, *, copied_as: str | None = None) -> Answer:
         """The answer to a request, which is counted, as is its refusal.
 
         Args:
             coming: the body of the request. How fast the client sends it is no latency of the model.
             reading: how it is read.
-            copied: whether another revision may be shown it too.
+            copied_as: the type of its content, if another revision may be shown it too.
 
         Raises:
             RequestError: the request is wrong, or comes too late, or the model fails.
@@ -78,8 +78,8 @@ class Service:
             raise RequestError(status, "the prediction failed: see the server's log") from error
         else:
             self.metrics.predicted(answer.bins, answer.uncertainties)
-            if copied and self.shadow:
-                self.shadow.copy(body, answer.content)
+            if copied_as is not None and self.shadow:
+                self.shadow.copy(body, copied_as, answer.content)
             if self.log and (name := self.log.add(answer.columns, answer.found)):
                 return replace(answer, headers={**answer.headers, REQUEST_HEADER: name})
             return answer

@@ -55,16 +55,16 @@ class Shadow:
             return answer.is_success and answer.headers.get(REVISION_HEADER, self._revision) != self._revision
         return False
 
-    def copy(self, body: bytes, answer: bytes) -> None:
-        """Send a copy of a request for rows, which was answered, if there is somebody, and compare the answers."""
+    def copy(self, body: bytes, content_type: str, answer: bytes) -> None:
+        """Send a copy of a request to `/predict`, which was answered, if there is somebody, and compare the answers."""
         if self._is_there and self._client is not None and len(self._under_way) < _MAX_UNDER_WAY:
-            task = asyncio.create_task(self._compare(self._client, body, answer))
+            task = asyncio.create_task(self._compare(self._client, body, content_type, answer))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def _compare(self, client: httpx2.AsyncClient, body: bytes, ours: bytes) -> None:
+    async def _compare(self, client: httpx2.AsyncClient, body: bytes, content_type: str, ours: bytes) -> None:
         try:
-            answer = await client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+            answer = await client.post("/predict", content=body, headers={"Content-Type": content_type})
         except httpx2.HTTPError:
             # The step may have ended, and the name leads to nobody: no answer tells nothing of the canary. What it
             # fails at it counts itself, and whether it lives others look at.

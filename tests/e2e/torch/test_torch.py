@@ -1,8 +1,11 @@
 """What needs torch, in pods of its image: `make e2e-torch`. That has 5 GB, so `make e2e` goes without."""
 
+import base64
+import io
 import json
 import urllib.request
 from collections.abc import Callable
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -24,11 +27,13 @@ def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
     algorithm = {"name": "GP", "seed": 1}
     afina.apply(tuning_job("gp", script(LOSS_IS_X), algorithm=algorithm, budget={"maxTrials": 15}), namespace=namespace)
     config_map, faces, job = yaml.safe_load_all((MANIFESTS / "21-automljob-images.yaml").read_text())
-    faces["spec"]["images"]["features"] = ["EfficientNetLite0"]
-    job["spec"] |= {"models": ["Linear"], "budget": {"timeSeconds": 60, "maxModels": 4}}
+    plain: Json = {**faces, "metadata": {"name": "plain"}}
+    faces["spec"] = {**faces["spec"], "images": {**faces["spec"]["images"], "features": ["EfficientNetLite0"]}}
+    job["spec"] |= {"models": ["Linear"], "budget": {"timeSeconds": 60, "maxModels": 4}, "registerAs": f"{namespace}-1"}
     perceptron: Json = {**job, "metadata": {"name": "perceptron"}}
-    perceptron["spec"] = {**job["spec"], "models": ["MLP"], "registerAs": namespace}
-    afina.apply(config_map, faces, job, perceptron, namespace=namespace)
+    perceptron["spec"] = {**job["spec"], "datasetRef": {"name": "plain"}, "models": ["MLP"]}
+    perceptron["spec"]["registerAs"] = f"{namespace}-2"
+    afina.apply(config_map, faces, plain, job, perceptron, namespace=namespace)
     return namespace
 
 
@@ -47,24 +52,45 @@ def test_a_pretrained_network_knows_faces(afina: Cluster, namespace: str) -> Non
     assert verdict(found) == ("True", "ModelReady"), found["status"]
     scores = {one["name"]: one["value"] for one in found["status"]["scores"]}
     assert scores["Accuracy"] > 0.9
+    served = deployment("faces", f"/{namespace}/faces", f"models:/{namespace}-1@candidate")
+    served["spec"]["resources"] = {"cpu": "500m", "memory": "1Gi"}
+    config_map, _, _ = yaml.safe_load_all((MANIFESTS / "21-automljob-images.yaml").read_text())
+    with ZipFile(io.BytesIO(base64.b64decode(config_map["binaryData"]["faces.zip"]))) as opened:
+        faces = [opened.read(f"{number}.png") for number in range(10)]
+    address, image = serve(afina, namespace, served)
+    assert "afina-runtime-torch:" in image
+    answers = [ask(address, face, "image/png") for face in faces]
+    assert sum(answer["label"] == label for answer, label in zip(answers, ["True", "False"] * 5, strict=True)) >= 8
 
 
 def test_a_perceptron_is_learned_and_served_without_torch(afina: Cluster, namespace: str) -> None:
     found = wait_ended(afina, namespace, "automljob", "perceptron")
     assert verdict(found) == ("True", "ModelReady"), found["status"]
     assert [line["model"] for line in found["status"]["leaderboard"] if line["model"] == "MLP" and "score" in line]
-    served = deployment("perceptron", f"/{namespace}", f"models:/{namespace}@candidate")
+    served = deployment("perceptron", f"/{namespace}/perceptron", f"models:/{namespace}-2@candidate")
+    address, image = serve(afina, namespace, served)
+    assert "afina-runtime:" in image
+    prediction = ask(address, json.dumps({"rows": [{"visibility_mean": 50.0}]}).encode(), "application/json")
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1)
+
+
+def serve(afina: Cluster, namespace: str, served: Json) -> tuple[str, str]:
+    """The address of a ModelDeployment, when it is ready, and the image that its pod runs in."""
     afina.apply(GATEWAY, served, namespace=namespace)
+    name = served["metadata"]["name"]
 
     def ready() -> Json:
-        now = afina.get("modeldeployment", "perceptron", namespace) or {}
+        now = afina.get("modeldeployment", name, namespace) or {}
         return now if condition(now, "Ready").get("status") == "True" else {}
 
-    address = wait_until(ready, "a perceptron that is served", _PATIENCE)["status"]["address"]
-    body = json.dumps({"rows": [{"embedding_0000": 1.0}]}).encode()
-    request = urllib.request.Request(f"{address}/predict", body, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own pod
+    address = wait_until(ready, f"{name} is served", _PATIENCE)["status"]["address"]
+    (pod,) = afina.items("pods", namespace, f"afina.dev/modeldeployment={name}")
+    return address, pod["spec"]["containers"][0]["image"]
+
+
+def ask(address: str, body: bytes, kind: str) -> Json:
+    """What a model says of one row."""
+    request = urllib.request.Request(f"{address}/predict", body, {"Content-Type": kind})  # noqa: S310 - our own pod
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         (prediction,) = json.load(answer)["predictions"]
-    assert sum(prediction["probabilities"].values()) == pytest.approx(1)
-    (pod,) = afina.items("pods", namespace, "afina.dev/modeldeployment=perceptron")
-    assert "afina-runtime:" in pod["spec"]["containers"][0]["image"]
+    return dict(prediction)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from afina_serving.settings import Limits
+from support.images import a_face_model
 from support.model_servers import ModelServer, a_server
 from support.models import a_classifier, a_regressor, an_ensemble_of_classes, an_ensemble_of_numbers
 from support.slow_servers import Slow
@@ -36,6 +37,19 @@ def ensemble_of_classes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mo
 def ensemble_of_numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
     folder = tmp_path_factory.mktemp("numbers")
     with a_server(folder, an_ensemble_of_numbers(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def face_model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Where the model and the Dataset are that it learned from, and its digest."""
+    folder = tmp_path_factory.mktemp("faces")
+    return folder, a_face_model(folder)
+
+
+@pytest.fixture(scope="session")
+def imager(face_model: tuple[Path, str]) -> Iterator[ModelServer]:
+    with a_server(*face_model) as server:
         yield server
 
 

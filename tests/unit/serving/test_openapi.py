@@ -18,7 +18,7 @@ from support.slow_servers import Slow
 Json = dict[str, Any]
 
 
-@pytest.fixture(params=["classifier", "regressor", "ensemble_of_classes", "ensemble_of_numbers"])
+@pytest.fixture(params=["classifier", "regressor", "ensemble_of_classes", "ensemble_of_numbers", "imager"])
 def server(request: pytest.FixtureRequest) -> ModelServer:
     found: ModelServer = request.getfixturevalue(request.param)
     return found
@@ -43,7 +43,7 @@ def test_the_examples_are_answered_as_the_document_says(server: ModelServer) -> 
     for path, methods in about["paths"].items():
         for method, operation in methods.items():
             if method == "post":
-                (content,) = operation["requestBody"]["content"].values()
+                content = operation["requestBody"]["content"]["application/json"]
                 require_valid(about, content["schema"], content["example"])
                 found = server.post(path, content["example"])
             else:
