@@ -8,7 +8,8 @@ from afina_operator.cluster import Cluster
 from afina_operator.driver.kind import InvalidSpecError, parsed
 from afina_operator.driver.references import named
 from afina_operator.modeldeployment.facts import weights
-from afina_operator.modeldeployment.objects import LABEL, PORT, REVISION_LABEL, own_name
+from afina_operator.modeldeployment.objects import LABEL, REVISION_LABEL, own_name
+from afina_operator.modeldeployment.pod import PORT
 from afina_operator.modeldeployment.readings import Batch, Reading, Readings, Told, read
 from afina_operator.modeldeployment.rollout import compared_with, is_shadow
 from afina_operator.ownership import Owner, owner

@@ -8,7 +8,7 @@ import yaml
 from afina_api.modeldeployment import ModelDeploymentSpec
 from afina_api.s3 import S3_KEYS
 from afina_api.serving import LOG_KEYS
-from afina_operator.modeldeployment import objects
+from afina_operator.modeldeployment import objects, pod
 from afina_operator.modeldeployment.readings import parse
 from afina_operator.modeldeployment.revisions import Revision
 from afina_operator.registry import RegisteredVersion
@@ -78,7 +78,7 @@ def test_the_server_reads_what_is_said_of_its_cookie() -> None:
 def test_the_network_policy_lets_them_in() -> None:
     rules = POLICIES.read_text().split("# Who serves,")[1].partition("ingress:\n")[2].partition("  egress:")[0]
     ports = {port["port"] for rule in yaml.safe_load(rules) for port in rule["ports"]}
-    assert ports == {objects.PORT, objects.GRPC_PORT}
+    assert ports == {pod.PORT, pod.GRPC_PORT}
 
 
 def test_the_judge_finds_its_counters_in_what_the_server_writes() -> None:
