@@ -73,6 +73,14 @@ def test_rows_that_the_model_fails_at_are_no_concern_of_the_others(
     assert calls == [3, 1, 1, 1]
 
 
+def test_a_spread_that_is_not_finite_is_no_answer(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Predictions(np.zeros(2), spread=np.array([0.0, np.inf]))
+    monkeypatch.setattr(slow.predictor, "predict", lambda _columns: found)
+    (error,) = answered(slow.model, [asking(slow, 1, 2)])
+    assert isinstance(error, RequestError)
+    assert str(error) == "the model's answer to row 1 is not finite"
+
+
 def test_the_classes_of_a_request_are_its_own() -> None:
     sets = np.array([[True, False], [False, True], [True, True]])
     values, spread = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), np.array([0.1, 0.2, 0.3])
