@@ -68,7 +68,7 @@ def a_face_model(folder: Path) -> str:
         data.frame,
         data.target,
         settled.types,
-        "Linear",
+        ["Linear"],
         settled.problem.classes,
         uncertain,
         images=settled.images,

@@ -60,7 +60,7 @@ def test_counts_rows_of_several_threads(drift: InputDrift) -> None:
 def test_columns_that_the_model_does_without_are_none_of_ours(tmp_path: Path) -> None:
     frame, target = sums()
     types = {**SUMS, "same": "Numeric"}
-    known = exported(tmp_path, frame.assign(same=1.0), target, types, "Linear", (), Uncertainty())
+    known = exported(tmp_path, frame.assign(same=1.0), target, types, ["Linear"], (), Uncertainty())
     model = ServedModel.load(tmp_path / "model" / FILES, Identity("sums", "1", known, "mldep-sums-1"))
     model.predict({name: np.zeros(2 * MIN_ROWS) for name in model.types})
     assert set(model.drift.indices()) == set(SUMS)
