@@ -62,6 +62,8 @@ class Engine:
         self._listeners = listeners
         self._before = 0.0
         self._began = time.monotonic()
+        self._untold = set[int]()
+        """Trials that end, of which there is no line in the log yet."""
 
     async def run(self) -> Verdict:
         """Search to the end.
@@ -75,6 +77,7 @@ class Engine:
             await self._thread(self._ledger.end_all, Pruned("the search ended before it did"))
             await self._record_time()
             await self._look()
+            await self._tell_rest()
         except StorageFullError as error:
             return Verdict(Reason.STORAGE_FULL, f"{error}. {_STORAGE_FULL}")
         except asyncio.CancelledError:
@@ -113,6 +116,7 @@ class Engine:
                 continue
             await self._look()
             outcome = await slot.evaluate(proposal, partial(self._on_report, proposal.number))
+            self._untold.add(proposal.number)
             await self._thread(self._ledger.end_trial, proposal.number, outcome)
             found = await self._look(proposal.number)
             if found:
@@ -138,10 +142,21 @@ class Engine:
         trials = await self._thread(self._ledger.trials)
         for listener in self._listeners:
             listener.trials_changed(trials)
-        budget, seconds = self._budget(), self._seconds()
         if ended_now is not None:
-            log.info(trial_line(trials[ended_now], trials, self._objective, budget, seconds=seconds))
-        return verdict(trials, self._objective, budget, seconds=seconds, combinations=self._combinations)
+            self._tell(ended_now, trials)
+        seconds = self._seconds()
+        return verdict(trials, self._objective, self._budget(), seconds=seconds, combinations=self._combinations)
+
+    def _tell(self, number: int, trials: Sequence[FrozenTrial]) -> None:
+        self._untold.discard(number)
+        log.info(trial_line(trials[number], trials, self._objective, self._budget(), seconds=self._seconds()))
+
+    async def _tell_rest(self) -> None:
+        """Of trials that had ended when another look found that the search was over."""
+        trials = await self._thread(self._ledger.trials)
+        for number in sorted(self._untold):
+            if trials[number].state.is_finished():
+                self._tell(number, trials)
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._began

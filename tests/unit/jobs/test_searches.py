@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.reasons import Reason, TrialReason
+from afina_jobs import engine
 from afina_jobs.contract import Failed, Outcome, Pruned, Succeeded
 from afina_jobs.search.space import suggest
 from afina_jobs.session import CannotBeginError
@@ -39,6 +40,19 @@ async def test_ends_when_all_trials_have_ended(tmp_path: Path) -> None:
     assert [trial.value for trial in trials] == [
         pytest.approx((trial.params["x"] - 0.3) ** 2 + trial.params["n"]) for trial in trials
     ]
+
+
+async def test_tells_of_every_trial_whoever_sees_first_that_all_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine, "_TICK_SECONDS", 0.0)
+    for number in range(5):
+        caplog.clear()
+        (folder := tmp_path / str(number)).mkdir()
+        with caplog.at_level("INFO", engine.__name__):
+            await Search(folder, a_job(script=ONE, trials=4, parallel=4)).run()
+        told = [record.message.split()[1] for record in caplog.records if record.message.startswith("trial ")]
+        assert sorted(told) == ["0", "1", "2", "3"]
 
 
 async def test_ends_when_the_target_is_reached(tmp_path: Path) -> None:
