@@ -85,6 +85,37 @@ def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
     assert condition(told, "Ready")["status"] == "False"
 
 
+WRONG = {
+    "no JSON": (b'{"rows": [', 400),
+    "no rows": (b"{}", 422),
+    "a column of no model": (b'{"rows": [{"area": 1}]}', 422),
+    "too long": (b"[" * (10 * 2**20 + 1), 413),
+}
+
+
+def test_wrong_requests_are_refused_and_cost_no_server(served: Served) -> None:
+    before = _restarts(served)
+    with Load(f"{served.url}/predict", BODIES, PER_SECOND) as load:
+        for body, status in WRONG.values():
+            with pytest.raises(HTTPError) as refused:
+                urllib.request.urlopen(f"{served.url}/predict", body, timeout=30)  # noqa: S310 - of our own gateway
+            assert refused.value.code == status
+        address = urlsplit(served.url)
+        with socket.create_connection((address.hostname, address.port), timeout=60) as slow:
+            head = f"POST {address.path}/predict HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 1000\r\n\r\n"
+            slow.sendall(f'{head}{{"rows": '.encode())
+            assert b" 408 " in slow.recv(4096).partition(b"\r\n")[0]
+    assert not load.failures()
+    assert _restarts(served) == before
+
+
+def _restarts(served: Served) -> dict[str, int]:
+    """Of the server of each pod that is to stay."""
+    pods = served.cluster.items("pods", served.namespace, f"afina.dev/modeldeployment={served.name}")
+    stay = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in stay}
+
+
 def test_keeps_what_it_is_asked(served: Served, s3: S3Place) -> None:
     s3.client().create_bucket(Bucket=served.namespace)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3-keys"}, "stringData": KEYS}
@@ -103,36 +134,6 @@ def test_keeps_what_it_is_asked(served: Served, s3: S3Place) -> None:
     assert "b" not in row
     assert served.now()["status"]["stable"] == before, "that is no rollout"
     served.patch({"logging": None})
-
-
-WRONG = {
-    "no JSON": (b'{"rows": [', 400),
-    "no rows": (b"{}", 422),
-    "a column of no model": (b'{"rows": [{"area": 1}]}', 422),
-    "too long": (b"[" * (10 * 2**20 + 1), 413),
-}
-
-
-def test_wrong_requests_are_refused_and_cost_no_server(served: Served) -> None:
-    before = _pods(served)
-    with Load(f"{served.url}/predict", BODIES, PER_SECOND) as load:
-        for body, status in WRONG.values():
-            with pytest.raises(HTTPError) as refused:
-                urllib.request.urlopen(f"{served.url}/predict", body, timeout=30)  # noqa: S310 - of our own gateway
-            assert refused.value.code == status
-        address = urlsplit(served.url)
-        with socket.create_connection((address.hostname, address.port), timeout=60) as slow:
-            head = f"POST {address.path}/predict HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 1000\r\n\r\n"
-            slow.sendall(f'{head}{{"rows": '.encode())
-            assert b" 408 " in slow.recv(4096).partition(b"\r\n")[0]
-    assert not load.failures()
-    assert _pods(served) == before
-
-
-def _pods(served: Served) -> dict[str, int]:
-    """Restarts of each pod's server."""
-    pods = served.cluster.items("pods", served.namespace, f"afina.dev/modeldeployment={served.name}")
-    return {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods}
 
 
 RUNTIMES = {"RayServe": "1536Mi", "TorchServe": "512Mi"}
