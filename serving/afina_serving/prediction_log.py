@@ -168,10 +168,18 @@ def _plain(column: Any, kind: str) -> list[Any]:
     """The values of a column as JSON has them, None for what is missing."""
     values = column.tolist()
     if kind == "Datetime":
-        return [None if np.isnan(value) else datetime.fromtimestamp(value, UTC).isoformat() for value in values]
+        return [None if np.isnan(value) else _moment(value) for value in values]
     if kind == "Boolean":
         return [None if np.isnan(value) else bool(value) for value in values]
     return [None if isinstance(value, float) and np.isnan(value) else value for value in values]
+
+
+def _moment(seconds: float) -> str | float:
+    """As a date has it; a number that is no date of a calendar stays one."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return seconds
 
 
 def _said(found: Predictions) -> Iterator[dict[str, Any]]:

@@ -110,6 +110,13 @@ def test_keeps_rows_with_their_answers(sink: Sink, metrics: Metrics) -> None:
     assert counted(metrics) == {"logged": 4, "unlogged": 0}
 
 
+def test_a_number_that_is_no_date_keeps_nothing_back(sink: Sink, metrics: Metrics) -> None:
+    with a_log(sink, metrics) as log:
+        log.add({**COLUMNS, "built": np.array([1e300, -1e15])}, NUMBERS)
+    assert [row["built"] for row in sink.rows] == [1e300, -1e15]
+    assert counted(metrics) == {"logged": 2, "unlogged": 0}
+
+
 def test_leaves_columns_out(sink: Sink, metrics: Metrics) -> None:
     with a_log(sink, metrics, redact=["town", "built"]) as log:
         log.add(COLUMNS, NUMBERS)
