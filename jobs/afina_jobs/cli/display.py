@@ -82,7 +82,7 @@ def summary(verdict: Verdict, trials: Sequence[FrozenTrial], spec: TuningJobSpec
 
 def _results(folder: Path) -> list[tuple[str, Path]]:
     return [
-        ("Plots", folder / "plots" / "index.html"),
+        ("Plots", folder / "plots.html"),
         ("Trials", folder / "trials.csv"),
         ("Log", folder / "log.txt"),
     ]

@@ -1,19 +1,26 @@
-"""Plots of a study as HTML files that need nothing else, and a page that shows them together."""
+"""Plots of a study, on an HTML page that needs nothing else."""
 
 import html
 import logging
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import pandas  # noqa: F401 - plotly would take it half imported, as the thread that logs to MLflow imports it too
 from optuna import Study
 from optuna import visualization as show
-from optuna.trial import FrozenTrial
 from plotly.graph_objects import Figure
+from plotly.offline import get_plotlyjs
 
 from afina_api.tuningjob import Objective
 from afina_jobs.study.standing import best, value_of
+from afina_models.imports import without
+
+with without("sklearn"):  # of use for importances of another kind
+    import optuna.importance  # noqa: F401 - before the plots ask for it
+
+if "mlflow" in sys.modules:
+    import pandas  # noqa: F401 - the thread that logs to MLflow imports it, and plotly would take it half imported
 
 log = logging.getLogger(__name__)
 
@@ -26,40 +33,36 @@ _PLOTS: dict[str, Callable[..., Figure]] = {
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font-family: sans-serif; margin: 2rem auto; max-width: 70rem }}
-td {{ padding: 0 2rem 0 0 }} iframe {{ border: 0; width: 100%; height: 32rem }}
-</style></head><body><h1>{title}</h1><p>{best}</p><table>{rows}</table>{frames}</body></html>
+td {{ padding: 0 2rem 0 0 }}
+</style><script>{script}</script></head><body><h1>{title}</h1><p>{best}</p><table>{rows}</table>{plots}</body></html>
 """
 
 
-def write_plots(study: Study, objective: Objective, title: str, folder: Path) -> None:
-    """Write the plots that can be drawn, and a page of them all. A trial must have succeeded."""
+def write_plots(study: Study, objective: Objective, title: str, file: Path) -> None:
+    """Write a page with the plots that can be drawn. A trial must have succeeded."""
     leader = best(study.get_trials(deepcopy=False), objective)[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = [name for name, plot in _PLOTS.items() if _draw(plot, study, objective, folder / f"{name}.html")]
-    (folder / "index.html").write_text(_page(title, leader, objective, drawn))
+    rows = (f"<tr><td>{_safe(name)}</td><td>{_safe(value)}</td></tr>" for name, value in leader.params.items())
+    page = _PAGE.format(
+        title=_safe(title),
+        script=get_plotlyjs(),
+        best=_safe(f"Best: {objective.metric} {value_of(leader):.6g} (trial {leader.number})"),
+        rows="".join(rows),
+        plots="".join(_drawn(name, plot, study, objective) for name, plot in _PLOTS.items()),
+    )
+    file.write_text(page)
 
 
-def _draw(plot: Callable[..., Figure], study: Study, objective: Objective, file: Path) -> bool:
+def _drawn(name: str, plot: Callable[..., Figure], study: Study, objective: Objective) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             figure = plot(study, target_name=objective.metric)
     except (ValueError, RuntimeError) as error:
         # Importances want two trials that differ, for one.
-        log.info("%s cannot be drawn: %s", file.stem, error)
-        return False
-    figure.write_html(file, include_plotlyjs=True)
-    return True
-
-
-def _page(title: str, leader: FrozenTrial, objective: Objective, drawn: Sequence[str]) -> str:
-    rows = (f"<tr><td>{_safe(name)}</td><td>{_safe(value)}</td></tr>" for name, value in leader.params.items())
-    return _PAGE.format(
-        title=_safe(title),
-        best=_safe(f"Best: {objective.metric} {value_of(leader):.6g} (trial {leader.number})"),
-        rows="".join(rows),
-        frames="".join(f'<iframe src="{name}.html" title="{name}"></iframe>' for name in drawn),
-    )
+        log.info("%s cannot be drawn: %s", name, error)
+        return ""
+    drawn: str = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name)
+    return drawn
 
 
 def _safe(value: object) -> str:

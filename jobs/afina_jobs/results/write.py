@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 
 
 def write_results(study: Study, job: TuningJob, folder: Path) -> Sequence[Path]:
-    """Write the plots and the table into a folder; what was written. A full volume is logged, not raised."""
+    """Write the plots and the table into a folder; the files. A full volume is logged, not raised."""
     trials = study.get_trials(deepcopy=False)
-    plots, table = folder / "plots", folder / "trials.csv"
+    plots, table = folder / "plots.html", folder / "trials.csv"
     try:
         write_table(trials, job.spec, table)
         if count(trials).succeeded:

@@ -60,10 +60,7 @@ class Runs:
             self._client.log_batch(self._parent, metrics=[metric])
             self._client.set_tag(self._parent, "afina.best", str(leader.number))
         for path in artifacts:
-            if path.is_dir():
-                self._client.log_artifacts(self._parent, str(path), path.name)
-            elif path.exists():
-                self._client.log_artifact(self._parent, str(path))
+            self._client.log_artifact(self._parent, str(path))
         self._client.set_terminated(self._parent, "FINISHED" if succeeded else "FAILED")
 
     def _find_experiment(self, name: str) -> str:

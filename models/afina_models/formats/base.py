@@ -1,8 +1,6 @@
 """What every format does."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,19 +33,3 @@ class Format:
     suffix: str
     """Of the file."""
     load: Callable[[Path], Model]
-
-
-@contextmanager
-def without_tables() -> Iterator[None]:
-    """Lets a library that is imported meanwhile believe that there is neither pandas nor scikit-learn.
-
-    LightGBM and XGBoost import both where they find them, for arguments that are never passed here: seconds of a
-    replica's start and two thirds of its memory. Where they are imported already, that is left as it is.
-    """
-    hidden = [name for name in ("pandas", "sklearn") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: the import system says it is not there
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from afina_models.arrays import Array, both
-from afina_models.formats.base import Format, without_tables
+from afina_models.formats.base import Format
+from afina_models.imports import without
 
 if TYPE_CHECKING:
     import xgboost  # slow to import; a library that is broken breaks no other format
@@ -40,7 +41,8 @@ class Boosted:
 
 def load(file: Path) -> Boosted:
     """Read a booster; it predicts in one thread."""
-    with without_tables():
+    # They are two thirds of the memory of a model server.
+    with without("pandas", "sklearn"):
         import xgboost
 
     booster = xgboost.Booster({"nthread": 1}, model_file=file)

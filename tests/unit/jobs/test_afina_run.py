@@ -77,7 +77,7 @@ def test_searches_and_shows_what_it_found(tmp_path: Path) -> None:
         "Best: rmse",
     ):
         assert words in found.stdout
-    for line in (f"Plots: {folder}/plots/index.html", f"Trials: {folder}/trials.csv", f"Log: {folder}/log.txt"):
+    for line in (f"Plots: {folder}/plots.html", f"Trials: {folder}/trials.csv", f"Log: {folder}/log.txt"):
         assert line in found.stdout
     assert len((folder / "trials.csv").read_text().splitlines()) == 5
     assert "trial 3 succeeded" in found.stdout

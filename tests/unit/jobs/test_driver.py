@@ -1,6 +1,7 @@
 """The driver's own process: its exit codes, its last words, and its deaths."""
 
 import random
+import re
 import signal
 import subprocess
 import time
@@ -26,8 +27,10 @@ def test_ends_well_with_the_reason_in_the_termination_log(tmp_path: Path) -> Non
     assert driver.terminated() == {"reason": "MaxTrialsReached", "message": "3 trials have ended"}
     assert "trial 1 | hello" in driver.log()
     assert "trial 1 succeeded: rmse 1, best 1 (trial 0), 2/3 trials" in driver.log()
-    assert {path.name for path in (tmp_path / "study").iterdir()} == {"study.db", "plots", "trials.csv"}
-    assert "Best: rmse 1 (trial 0)" in (tmp_path / "study" / "plots" / "index.html").read_text()
+    assert {path.name for path in (tmp_path / "study").iterdir()} == {"study.db", "plots.html", "trials.csv"}
+    page = (tmp_path / "study" / "plots.html").read_text()
+    assert "Best: rmse 1 (trial 0)" in page
+    assert re.findall('<div id="([a-z_]+)"', page) == ["history", "param_importances", "parallel_coordinate", "slice"]
 
 
 @pytest.mark.parametrize(
