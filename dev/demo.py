@@ -3,7 +3,6 @@
 `make demo` brings a cluster up and runs this. With KUBECONFIG and AFINA_REGISTRY it uses that cluster.
 """
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from rich.table import Table
 
 import story
 from devcluster.console import Timeline, say
-from kube import MANIFESTS, NAMESPACE, RELEASE, Cluster, Json, KubeError
+from kube import MANIFESTS, NAMESPACE, RELEASE, Cluster, KubeError
+from kubereads import Json
 from tracking import forwarded_mlflow
 
 PORT = 5000
@@ -112,8 +112,7 @@ def _watch(cluster: Cluster, names: list[str]) -> Iterator[tuple[float, list[Jso
     """The jobs, every second, and the seconds since the first look; the last time when all have ended."""
     started = time.monotonic()
     while (seconds := time.monotonic() - started) < _LONGEST_SECONDS:
-        answer = cluster.kubectl("get", "tuningjobs", *names, "-o", "json", namespace=NAMESPACE)
-        jobs: list[Json] = json.loads(answer)["items"]
+        jobs = [job for job in cluster.items("tuningjobs", NAMESPACE) if job["metadata"]["name"] in names]
         yield seconds, jobs
         if all(Row.of(job).succeeded is not None for job in jobs):
             return

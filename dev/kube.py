@@ -8,8 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
+
+from kubereads import Json, ReadError, Reads
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CHART = CHECKOUT / "charts" / "afina"
@@ -17,7 +20,6 @@ MANIFESTS = CHECKOUT / "manifests"
 RELEASE = "afina"
 NAMESPACE = "afina"
 
-Json = dict[str, Any]
 Found = TypeVar("Found")
 
 
@@ -64,13 +66,17 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str = "") -> Json | None:
         """An object, or None if there is none."""
-        found = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json", namespace=namespace)
-        return dict(json.loads(found)) if found else None
+        try:
+            return self._reads.get(kind, name, namespace)
+        except ReadError as error:
+            raise KubeError(str(error)) from error
 
     def items(self, kinds: str, namespace: str = "", selector: str = "") -> list[Json]:
         """The objects of some kinds, comma-separated, that a label selector selects."""
-        found = self.kubectl("get", kinds, f"--selector={selector}", "-o", "json", namespace=namespace)
-        return list(json.loads(found)["items"])
+        try:
+            return [one for kind in kinds.split(",") for one in self._reads.items(kind, namespace, selector)]
+        except ReadError as error:
+            raise KubeError(str(error)) from error
 
     def apply(self, *objects: Json, namespace: str = "") -> None:
         """Apply objects, in this order. Raises KubeError with the server's words where one is refused."""
@@ -95,10 +101,15 @@ class Cluster:
         }
         return [f"--set-string=image.{value}={self.images[image]}" for value, image in names.items()]
 
+    @cached_property
+    def _reads(self) -> Reads:
+        return Reads(self._argv("kubectl"), _environment())
+
+    def _argv(self, program: str) -> list[str]:
+        return [self.programs[program], f"--kubeconfig={self.kubeconfig}"]
+
     def _run(self, program: str, arguments: list[str], stdin: str | None, timeout: float) -> str:
-        # The development machine's proxy, if any, does not lead to the cluster.
-        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        argv = [self.programs[program], f"--kubeconfig={self.kubeconfig}", *arguments]
+        argv, environment = [*self._argv(program), *arguments], _environment()
         try:
             done = subprocess.run(
                 argv, input=stdin, env=environment, capture_output=True, text=True, check=False, timeout=timeout
@@ -122,6 +133,11 @@ def wait_until(look: Callable[[], Found], what: str, seconds: float, every: floa
             raise KubeError(f"not seen within {seconds:.0f} s: {what}; last: {found!r}")
         time.sleep(every)
     return found
+
+
+def _environment() -> dict[str, str]:
+    """The development machine's proxy, if any, does not lead to the cluster."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
 def _program(name: str) -> str:

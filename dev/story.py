@@ -11,7 +11,8 @@ import yaml
 
 from afina_api.automljob import DIGEST_TAG
 from devcluster.console import Timeline, say
-from kube import MANIFESTS, NAMESPACE, Cluster, Json, KubeError, wait_until
+from kube import MANIFESTS, NAMESPACE, Cluster, KubeError, wait_until
+from kubereads import Json
 from tracking import Mlflow
 from traffic import Load
 
