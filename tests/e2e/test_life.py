@@ -77,7 +77,7 @@ def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
     wait_for_trials(afina, namespace, "pausing", ended=2)
     _patch_spec(afina, namespace, "pausing", {"suspend": True})
     paused = wait_for_condition(afina, namespace, "pausing", "Suspended")
-    assert pods(afina, namespace, "pausing") == []
+    assert {pod["status"]["phase"] for pod in pods(afina, namespace, "pausing")} <= {"Succeeded", "Failed"}
     assert counts(paused)["running"] == 0
     assert 2 <= counts(paused)["succeeded"] < 60
     assert succeeded(paused)["reason"] == "Suspended"

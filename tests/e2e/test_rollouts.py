@@ -121,20 +121,17 @@ def test_without_traffic_it_waits_until_somebody_aborts(served: Served) -> None:
 def test_a_canary_is_shown_copies_before_it_gets_a_request(served: Served) -> None:
     judge = {**JUDGE, "maxPredictionDrift": None, "maxChangedAnswers": 0.05}
     served.patch({"rollout": {"steps": [{"shadow": {"minSamples": 50}}, *STEPS], "judge": judge}})
-    with (
-        Load(f"{served.url}/predict", BODIES, PER_SECOND) as load,
-        recorded_routes(served.cluster, served.namespace, served.name) as routes,
-    ):
+    with Load(f"{served.url}/predict", BODIES, PER_SECOND) as load:
         good = served.models.register(GOOD)
         trusted = served.wait_stable(good)["status"]["stable"]["revision"]
-        seen = len(routes.versions)
         served.models.register(DRIFTED)
+        before = len(load.answers)
         found = served.wait_rolled_back("JudgeFailed")
         served.models.make_champion(good)
         served.wait(lambda now: condition(now, "RolledBack").get("status") == "False", "the alias is back")
     served.patch({"rollout": {"steps": STEPS, "judge": {**JUDGE, "maxChangedAnswers": None}}})
     assert "answers: " in found["status"]["rejected"]["message"]
-    assert {shares.get(trusted) for _, shares in routes.versions[seen:]} == {100}
+    assert {answer.revision for answer in load.answers[before:]} == {trusted}
     assert not load.failures()
 
 
