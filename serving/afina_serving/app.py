@@ -2,13 +2,15 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from afina_serving import answers, metadata
 from afina_serving.answers import Answer, Reading
@@ -23,16 +25,41 @@ from afina_serving.settings import Cookie
 _COOKIE_SECONDS = 30 * 86_400
 
 
-def application(service: Service, cookie: Cookie | None = None) -> Starlette:
-    """The application that serves a model.
+class Application:
+    """Serves a model. What is asked most goes past Starlette's layers, which take as long as a small model."""
 
-    Args:
-        service: answers.
-        cookie: given to clients that have none.
-    """
-    server = _Endpoints(service, cookie)
+    def __init__(self, service: Service, cookie: Cookie | None = None) -> None:
+        """Serve.
+
+        Args:
+            service: answers.
+            cookie: given to clients that have none.
+        """
+        server = _Endpoints(service, cookie)
+        self._all = Starlette(routes=_routes(server), exception_handlers=_HANDLERS)
+        self._shortcuts = {"/predict": server.predict, f"/v2/models/{service.model.identity.name}/infer": server.infer}
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """Every path."""
+        return self._all.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        endpoint = self._shortcuts.get(scope["path"]) if scope["method"] == "POST" else None
+        if endpoint is None:
+            await self._all(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            answer = await endpoint(request)
+        except RequestError as error:
+            answer = _refused(request, error)
+        await answer(scope, receive, send)
+
+
+def _routes(server: "_Endpoints") -> list[Route]:
     named = "/v2/models/{name}"
-    # They are tried in turn: what is asked most comes first.
     found = [Route("/predict", server.predict, methods=["POST"])]
     for prefix in (named, f"{named}/versions/{{version}}"):
         found += [
@@ -40,7 +67,8 @@ def application(service: Service, cookie: Cookie | None = None) -> Starlette:
             Route(f"{prefix}/ready", server.model_ready),
             Route(prefix, server.about_model),
         ]
-    found += [
+    return [
+        *found,
         Route("/v2/health/live", server.live),
         Route("/v2/health/ready", server.ready),
         Route("/v2", server.about_server),
@@ -48,8 +76,6 @@ def application(service: Service, cookie: Cookie | None = None) -> Starlette:
         Route("/openapi.json", server.openapi),
         Route("/docs", server.docs),
     ]
-    handlers: dict[Any, Any] = {RequestError: _refused, 404: _not_there, 405: _not_there}
-    return Starlette(routes=found, exception_handlers=handlers)
 
 
 class _Endpoints:
@@ -112,8 +138,8 @@ class _Endpoints:
         return JSONResponse({**about, "ready": ready}, 200 if ready else 503)
 
     def _require_model(self, request: Request) -> None:
-        wanted = request.path_params
-        metadata.require_model(self._service.model.identity, wanted["name"], wanted.get("version", ""))
+        identity, wanted = self._service.model.identity, request.path_params
+        metadata.require_model(identity, wanted.get("name", identity.name), wanted.get("version", ""))
 
     async def _named_body(self, request: Request) -> bytes:
         self._require_model(request)
@@ -153,3 +179,6 @@ def _not_there(request: Request, error: Any) -> Response:
 
 def _error(status: int, message: str, headers: Any = None) -> Response:
     return JSONResponse({"error": message}, status, headers)
+
+
+_HANDLERS: dict[Any, Any] = {RequestError: _refused, 404: _not_there, 405: _not_there}

@@ -96,6 +96,8 @@ def _require_values(index: int, row: Mapping[str, Any], types: Mapping[str, str]
 
 
 def _missing(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> list[str]:
+    if all(len(row) == len(types) for row in rows):  # the usual case, and its names are known
+        return []
     there = Counter(name for row in rows for name in row)
     return [
         f"the column {name!r} is missing in {len(rows) - there[name]} of {len(rows)} rows"
@@ -107,9 +109,11 @@ def _missing(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> lis
 def _unreadable(rows: Sequence[Mapping[str, Any]], columns: Columns, types: Mapping[str, str]) -> list[str]:
     numeric = [name for name, kind in types.items() if kind in NUMERIC]
     # All columns at once: numpy takes its time for each call.
-    missing = np.argwhere(np.isnan([columns[name] for name in numeric])).tolist()
+    missing = np.isnan([columns[name] for name in numeric])
+    if not missing.any():
+        return []
     return [
         f"rows.{row}.{name}: {str(rows[row][name])[:50]!r} is not {types[name]}: it is taken as missing"
-        for name, row in ((numeric[column], row) for column, row in missing)
+        for name, row in ((numeric[column], row) for column, row in np.argwhere(missing).tolist())
         if rows[row].get(name) is not None
     ]

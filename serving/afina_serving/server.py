@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from afina_api.serving import REVISION_HEADER
-from afina_serving.app import application
+from afina_serving.app import Application
 from afina_serving.grpc_server import GrpcServer
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.service import Service
@@ -120,7 +120,7 @@ def serve(service: Service, settings: Settings) -> None:
 def configuration(service: Service, port: int, cookie: Cookie | None = None) -> uvicorn.Config:
     """How uvicorn is to serve."""
     return uvicorn.Config(
-        application(service, cookie),
+        Application(service, cookie),
         host="0.0.0.0",  # noqa: S104 - of the pod
         port=port,
         http=Protocol,

@@ -255,7 +255,7 @@ _LOAD = """
 import sys
 from pathlib import Path
 from afina_serving.__main__ import main
-from afina_serving.app import application
+from afina_serving.app import Application
 from afina_serving.model import ServedModel
 from afina_serving.server import serve
 from afina_serving.settings import Identity

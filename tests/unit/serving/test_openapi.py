@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from afina_serving.app import application
+from afina_serving.app import Application
 from afina_serving.openapi import document
 from afina_serving.page import page
 from support.model_servers import ModelServer
@@ -69,7 +69,7 @@ def test_what_the_server_refuses_is_not_in_the_schema(classifier: ModelServer) -
 
 
 def test_every_path_is_in_the_document(slow: Slow) -> None:
-    routes = [str(getattr(route, "path", route)) for route in application(slow.service).routes]
+    routes = [str(getattr(route, "path", route)) for route in Application(slow.service).routes]
     paths = {path.replace("{name}", "houses").replace("{version}", "3") for path in routes}
     assert paths - {"/openapi.json", "/docs"} == document(slow.model)["paths"].keys()
 
