@@ -1,5 +1,6 @@
 """What every runtime must do, beside Uvicorn over the same model: the same, as far as a client can see."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from tritonclient import grpc, http
 
 from support.model_servers import ModelServer, Reply, a_server
 from support.models import HOUSE, a_classifier, an_ensemble_of_numbers
+from support.pictures import a_picture, encoded
 from support.searches import wait_for
 from support.servers import process_tree
 
@@ -78,6 +80,15 @@ def open_ports(server: ModelServer) -> set[int]:
             if one.status == psutil.CONN_LISTEN and one.laddr.ip.removeprefix("::ffff:") != "127.0.0.1":
                 found.add(one.laddr.port)
     return found
+
+
+def asked_about_images(server: ModelServer) -> list[tuple[int, object, dict[str, str]]]:
+    """The replies to an image, to one among rows, and to what is none."""
+    png, headers = encoded(a_picture(0)), {"Content-Type": "image/png"}
+    in_row = {"rows": [{"image": base64.b64encode(png).decode()}, {}]}
+    replies = [server.post("/predict", png, headers), server.post("/predict", in_row)]
+    assert [reply.status for reply in replies] == [200, 200]
+    return list(map(comparable, [*replies, server.post("/predict", png[:100], headers)]))
 
 
 def comparable(reply: Reply) -> tuple[int, object, dict[str, str]]:

@@ -7,9 +7,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from support.model_servers import a_server
-from support.models import a_regressor
-from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, called, open_ports
+from support.model_servers import ModelServer, a_server
+from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, asked_about_images, called, open_ports
 
 
 @pytest.fixture(scope="module", params=MODELS.values(), ids=list(MODELS))
@@ -31,12 +30,14 @@ class TestRayServe(SameAsUvicorn):
             assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_without_ray_the_server_ends_and_says_so(tmp_path: Path) -> None:
-    with a_server(tmp_path, a_regressor(tmp_path), AFINA_RUNTIME="RayServe") as server:
+def test_images_get_the_same_answers_and_without_ray_it_ends_and_says_so(
+    face_model: tuple[Path, str], imager: ModelServer, tmp_path: Path
+) -> None:
+    """One server for both: it takes long to start."""
+    told = tmp_path / "termination"
+    with a_server(*face_model, AFINA_RUNTIME="RayServe", AFINA_TERMINATION_LOG=str(told)) as server:
+        assert asked_about_images(server) == asked_about_images(imager)
         assert server.process
         called(server, "/gcs_server ")[0].kill()
         assert server.process.wait(60) == 1
-    assert json.loads((tmp_path / "termination").read_text()) == {
-        "reason": "RuntimeEnded",
-        "message": "a process of Ray has ended",
-    }
+    assert json.loads(told.read_text()) == {"reason": "RuntimeEnded", "message": "a process of Ray has ended"}

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.model_servers import a_server
-from support.models import a_regressor
-from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, called, open_ports
+from support.model_servers import ModelServer, a_server
+from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, asked_about_images, called, open_ports
 
 
 @pytest.fixture(scope="module", params=MODELS.values(), ids=list(MODELS))
@@ -25,12 +24,14 @@ class TestTorchServe(SameAsUvicorn):
         assert open_ports(pair.other) == {pair.other.port, pair.other.grpc_port}
 
 
-def test_without_java_the_server_ends_and_says_so(tmp_path: Path) -> None:
-    with a_server(tmp_path, a_regressor(tmp_path), AFINA_RUNTIME="TorchServe") as server:
+def test_images_get_the_same_answers_and_without_java_it_ends_and_says_so(
+    face_model: tuple[Path, str], imager: ModelServer, tmp_path: Path
+) -> None:
+    """One server for both: it takes long to start."""
+    told = tmp_path / "termination"
+    with a_server(*face_model, AFINA_RUNTIME="TorchServe", AFINA_TERMINATION_LOG=str(told)) as server:
+        assert asked_about_images(server) == asked_about_images(imager)
         assert server.process
         called(server, "org.pytorch.serve.ModelServer")[0].kill()
         assert server.process.wait(60) == 1
-    assert json.loads((tmp_path / "termination").read_text()) == {
-        "reason": "RuntimeEnded",
-        "message": "a process of TorchServe has ended",
-    }
+    assert json.loads(told.read_text()) == {"reason": "RuntimeEnded", "message": "a process of TorchServe has ended"}
