@@ -21,6 +21,7 @@ from e2e.jobs import Json
 from kube import NAMESPACE, Cluster, KubeError
 from support.once import made_once
 from support.postgresql import postgresql_server
+from support.prometheus import prometheus_server
 from support.s3 import KEYS, S3Place, S3Server
 from support.servers import free_port
 from support.web import WebServer
@@ -72,7 +73,9 @@ def node_address(cluster: Cluster) -> str:
 
 @pytest.fixture(scope="session")
 def shared(cluster: Cluster, node_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Json]:
-    """What there is but once: the S3 server, the port of the web server that Datasets may read from, and Afina."""
+    """What there is but once: Afina, S3, Prometheus, and ports: of the web server that Datasets may read from, and of
+    the collector that Prometheus scrapes.
+    """
     root = tmp_path_factory.getbasetemp()
     folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "shared"
     with made_once(folder, lambda: _installed(cluster, node_address, folder)) as found:
@@ -83,6 +86,13 @@ def shared(cluster: Cluster, node_address: str, tmp_path_factory: pytest.TempPat
 def web(shared: Json, node_address: str) -> Iterator[WebServer]:
     """A web server on this machine that Datasets may read from."""
     with WebServer(node_address, shared["web"]).serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def collector(shared: Json, node_address: str) -> Iterator[WebServer]:
+    """Tells the Prometheus that canaries may be judged by what it has counted, at `/metrics`."""
+    with WebServer(node_address, shared["collector"]).serving() as server:
         yield server
 
 
@@ -100,8 +110,12 @@ def afina(cluster: Cluster, shared: Json) -> Cluster:
 
 @contextmanager
 def _installed(cluster: Cluster, node_address: str, folder: Path) -> Iterator[Json]:
-    web = f"{node_address}:{free_port(node_address)}"
-    with S3Server(folder / "s3", node_address).serving() as s3, postgresql_server(node_address) as database:
+    web, collector = (f"{node_address}:{free_port(node_address)}" for _ in range(2))
+    with (
+        S3Server(folder / "s3", node_address).serving() as s3,
+        postgresql_server(node_address) as database,
+        prometheus_server(folder / "prometheus", collector, node_address) as prometheus,
+    ):
         s3.client().create_bucket(Bucket=MLFLOW_BUCKET)
         cluster.make_namespace(NAMESPACE)
         keys = {**KEYS, "MLFLOW_S3_ENDPOINT_URL": s3.url}
@@ -114,6 +128,8 @@ def _installed(cluster: Cluster, node_address: str, folder: Path) -> Iterator[Js
             "--set=clusterWide=true",
             f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}",
             f"--set=datasets.allowedHosts={{{web}}}",
+            f"--set=prometheus.url={prometheus}",
         )
-        yield {"s3": s3.host, "buckets": str(s3.buckets), "web": int(web.rpartition(":")[2])}
+        ports = {"web": int(web.rpartition(":")[2]), "collector": int(collector.rpartition(":")[2])}
+        yield {"s3": s3.host, "buckets": str(s3.buckets), **ports}
         cluster.kubectl("delete", "secret", _DATABASE, _ARTIFACTS, namespace=NAMESPACE)

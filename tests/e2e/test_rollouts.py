@@ -139,7 +139,7 @@ def test_clients_stay_with_a_revision(served: Served) -> None:
     steps = [{"setWeight": 50}, {"gate": {}}]
     served.patch({"rollout": {"affinity": {"cookie": "bucket"}, "steps": steps}})
     version = served.models.register(GOOD)
-    served.wait(lambda now: now["status"].get("weight") == 50, "half of the traffic for the canary")
+    served.wait(lambda now: condition(now, "Progressing").get("reason") == "GateClosed", "the canary waits")
     clients = [Client(f"{served.url}/predict") for _ in range(20)]
     for client in clients:
         wait_until(lambda: client.ask() and client.cookies, "a cookie", 60)  # noqa: B023

@@ -1,18 +1,15 @@
 """A real Prometheus, which scrapes what somebody counts by revision, tells the operator of it."""
 
 import asyncio
-import json
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from afina_api.modeldeployment import CountedMetric
 from afina_operator.modeldeployment.prometheus import Prometheus
 from afina_operator.modeldeployment.readings import Batch, Reading, Readings, Told
+from support.prometheus import prometheus_server
 from support.searches import wait_for
-from support.servers import free_port
 from support.web import WebServer, body
 
 pytestmark = pytest.mark.integration
@@ -36,16 +33,8 @@ def collector() -> Iterator[WebServer]:
 @pytest.fixture(scope="module")
 def prometheus(collector: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that scrapes it every second."""
-    folder: Path = tmp_path_factory.mktemp("prometheus")
-    job = {"job_name": "collector", "scrape_interval": "1s", "static_configs": [{"targets": [collector.host]}]}
-    (folder / "prometheus.yml").write_text(json.dumps({"scrape_configs": [job | {"scrape_timeout": "1s"}]}))
-    address = f"127.0.0.1:{free_port()}"
-    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
-    yield Prometheus(f"http://{address}")
-    process.kill()
-    process.wait()
+    with prometheus_server(tmp_path_factory.mktemp("prometheus"), collector.host) as url:
+        yield Prometheus(url)
 
 
 def counts(collector: WebServer, **by_series: int) -> None:
