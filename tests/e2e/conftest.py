@@ -32,7 +32,7 @@ MLFLOW_BUCKET = "mlflow"
 _DATABASE, _ARTIFACTS = (f"e2e-mlflow-{part}-{os.getpid()}" for part in ("database", "artifacts"))
 _LABEL = "afina.dev/e2e"
 
-_CALM = ("test_under_fire", "test_rollouts", "test_serving", "test_life", "test_mistakes")
+_CALM = ("test_rollouts", "test_serving", "test_under_fire", "test_traffic", "test_life", "test_mistakes")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,12 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from e2e.jobs import Json, condition
-from e2e.labels import METRIC, Labels
-from e2e.rollouts import JUDGE, PATIENCE_SECONDS, PER_SECOND, STEPS, Served, a_deployment, deployment
+from e2e.rollouts import PATIENCE_SECONDS, PER_SECOND, STEPS, Served, a_deployment, deployment
 from kube import Cluster, wait_until
-from support.canaries import BODIES, DRIFTED, GOOD
+from support.canaries import BODIES, GOOD
 from support.s3 import KEYS, S3Place
-from support.web import WebServer
 from traffic import Load
 
 pytestmark = pytest.mark.e2e
@@ -85,23 +83,6 @@ def test_a_gpu_is_asked_for_and_one_too_many_is_told(served: Served) -> None:
         lambda now: "nvidia.com/gpu" in condition(now, "Ready").get("message", ""), "64 GPUs are not"
     )
     assert condition(told, "Ready")["status"] == "False"
-
-
-def test_late_labels_judge_a_canary_beside_new_pods_of_stable(served: Served, collector: WebServer) -> None:
-    judge = {**JUDGE, "maxPredictionDrift": None, "metrics": [METRIC]}
-    steps = [{"setWeight": 30}, {"analysis": {"minSamples": 50}}]
-    served.patch({"rollout": {"steps": steps, "judge": judge, "baseline": "Fresh"}})
-    before = served.now()["status"]["stable"]["revision"]
-    with Labels(served.url, collector, lambda row: GOOD.low if row["a"] <= GOOD.threshold else GOOD.high) as labels:
-        good = served.models.register(GOOD)
-        served.wait_stable(good)
-        served.models.register(DRIFTED)
-        found = served.wait_rolled_back("JudgeFailed")
-        served.models.make_champion(good)
-        served.wait(lambda now: condition(now, "RolledBack").get("status") == "False", "the alias is back")
-    assert found["status"]["rejected"]["message"].startswith("wrong: ")
-    assert labels.labelled[f"{before}-base"] >= 50
-    served.patch({"rollout": {"steps": STEPS, "judge": {**JUDGE, "metrics": None}, "baseline": None}})
 
 
 WRONG = {
