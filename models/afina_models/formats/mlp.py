@@ -38,9 +38,10 @@ class Perceptron:
         return found
 
     def save(self, file: Path) -> None:
-        """Write the arrays."""
+        """Write the arrays, of 32 bits as torch has fitted them; sums of 32 would depend on the rows beside."""
         layers: dict[str, Any] = {f"weight{index}": weight for index, weight in enumerate(self.weights)}
         layers |= {f"bias{index}": bias for index, bias in enumerate(self.biases)}
+        layers = {name: values.astype(np.float32) for name, values in layers.items()}
         np.savez(file, about=np.array([self.classes, self.middle, self.spread], dtype=float), **layers)
 
 
@@ -49,8 +50,10 @@ def load(file: Path) -> Perceptron:
     with np.load(file, allow_pickle=False) as state:
         layers = range(sum(name.startswith("weight") for name in state))
         classes, middle, spread = state["about"].tolist()
-        weights = tuple(state[f"weight{index}"] for index in layers)
-        return Perceptron(weights, tuple(state[f"bias{index}"] for index in layers), int(classes), middle, spread)
+        weights, biases = (
+            tuple(state[f"{name}{index}"].astype(float) for index in layers) for name in ("weight", "bias")
+        )
+        return Perceptron(weights, biases, int(classes), middle, spread)
 
 
 FORMAT = Format("MLP", "Scaled", ".npz", load)
