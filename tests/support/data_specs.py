@@ -116,6 +116,9 @@ REFUSED_AUTOML: dict[str, Refused] = {
         "greater than or equal to 10",
         "greater than or equal",
     ),
+    "weights of 4 bits": Refused(
+        {"spec.quantization": "Int4"}, "spec.quantization", "supported values", "Input should"
+    ),
     "image with a space": Refused({"spec.image": "a b"}, "spec.image", "should match", "should match"),
 }
 ACCEPTED_AUTOML: dict[str, dict[str, Any]] = {
@@ -126,6 +129,7 @@ ACCEPTED_AUTOML: dict[str, dict[str, Any]] = {
         "spec.models": ["Linear", "MLP"],
         "spec.budget": {"size": "Large", "maxModels": 100},
         "spec.constraints": {"p95Milliseconds": 5, "sizeBytes": 1_000_000},
+        "spec.quantization": "Int8",
         "spec.registerAs": "houses",
         "spec.promotion": {"thresholds": [{"metric": "R2", "value": 0.8}]},
         "spec.limits": {"min": 0},

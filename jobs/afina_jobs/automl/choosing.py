@@ -73,10 +73,11 @@ def export_all(data: Data, found: Sequence[Candidate], fitted: Path, folder: Pat
         export.write(complete, fitted, learned, place, data.settled.images)
     digests = {place: digest(place) for place in folders}
     columns = from_table(sample, data.settled.types)
-    measured = measure(to_rows(sample[list(data.settled.types)]), digests, folder)
+    each_alone = [{place: known} for place, known in digests.items()]
+    measured = measure(to_rows(sample[list(data.settled.types)]), each_alone, folder)
     lines = []
     for candidate, place, seen in zip(found, folders, measured, strict=True):
-        _require_parity(candidate.recipe.name, Predictor.load(place, digests[place]).values(columns), seen.predicted)
+        require_parity(candidate.recipe.name, Predictor.load(place, digests[place]).values(columns), seen.predicted)
         lines.append(_line(candidate, seen.p95_milliseconds, size_bytes(place)))
     return lines
 
@@ -92,7 +93,12 @@ def _line(candidate: Candidate, p95_milliseconds: float, size: int) -> Standing:
     )
 
 
-def _require_parity(name: str, batch: Array, alone: Array) -> None:
+def require_parity(name: str, batch: Array, alone: Array) -> None:
+    """Make sure that rows alone are predicted as they are in the batch.
+
+    Raises:
+        CannotLearnError: they are not.
+    """
     if not np.allclose(batch, alone, rtol=_RELATIVE, atol=_ABSOLUTE):
         worst = float(np.max(np.abs(batch - alone)))
         message = f"{name}: a row alone is predicted otherwise than in the batch, by up to {worst:.3g}"

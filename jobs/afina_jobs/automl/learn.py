@@ -26,6 +26,7 @@ from afina_jobs.automl.leakage.findings import Finding
 from afina_jobs.automl.models.base import Family
 from afina_jobs.automl.models.catalogue import FAMILIES, missing_package
 from afina_jobs.automl.problem import CannotLearnError, Table
+from afina_jobs.automl.quantization import Quantized, quantized
 from afina_jobs.automl.search import ENTRYPOINT, Limits, Search, failure_of, make_slot, open_ledgers, trial_timeout
 from afina_jobs.automl.standing import Standing as FamilyStanding
 from afina_jobs.automl.trial import FAMILY
@@ -63,6 +64,7 @@ class Progress:
     chosen: str = ""
     """Name of the chosen model."""
     scores: Mapping[str, float] = field(default_factory=dict)
+    quantized: Quantized | None = None
     model: RegisteredModel | None = None
     tracking: Tracking | None = None
 
@@ -78,6 +80,8 @@ class Repeat:
     chosen: str
     threads: int
     """Of each fit: with more or fewer, sums of floats may come out differently."""
+    quantized: bool = False
+    """Whether the model of 8 bits was promoted."""
 
 
 @dataclass(frozen=True)
@@ -219,11 +223,21 @@ async def _finish(
     except subprocess.CalledProcessError as error:
         message = f"an exported model cannot be loaded: {(error.stderr or str(error))[-500:]}"
         raise CannotLearnError(AutoMLReason.PARITY_BROKEN, message) from error
-    chosen = _kept(choose(usable, lines, ensemble, exports, repeat.chosen if repeat else None), place.study / "model")
+    best = choose(usable, lines, ensemble, exports, repeat.chosen if repeat else None)
+    small = None
+    if job.spec.quantization == "Int8":
+        log.info("comparing %s with itself in 8 bits", best.candidate.recipe.name)
+        promoted = repeat.quantized if repeat else None
+        best, small = await asyncio.to_thread(quantized, data, best, exports / "Int8", promoted)
+        log.info("%s", small.message)
+    chosen = _kept(best, place.study / "model")
     lost = {candidate.recipe.name: _lost(candidate, broken) for candidate in known if candidate not in usable}
     leaderboard = [*lines, *(Standing(name, message=text) for name, text in {**found.failures, **lost}.items())]
     progress = Progress(
-        metric=data.settled.problem.metric, leaderboard=leaderboard, chosen=chosen.candidate.recipe.name
+        metric=data.settled.problem.metric,
+        leaderboard=leaderboard,
+        chosen=chosen.candidate.recipe.name,
+        quantized=small,
     )
     on_progress(progress)
     return await asyncio.to_thread(_publish, job, found, chosen, progress, place.study, tracked=repeat is None)
@@ -250,7 +264,8 @@ def _publish(
     said = chosen.predictor.predict(data.columns(rows))
     scores = finite(holdout_scores(data, said, chosen.predictor.threshold))
     files = _write_report(job, found, chosen, progress, scores, said.values, folder)
-    about = manifest.manifest(job, data, found.checkpoints, chosen, scores)
+    promoted = progress.quantized is not None and progress.quantized.promoted
+    about = manifest.manifest(job, data, found.checkpoints, chosen, scores, quantized=promoted)
     manifest_file = folder / "manifest.json"
     _write_json(about, manifest_file)
     progress = replace(progress, scores=scores)
@@ -259,7 +274,7 @@ def _publish(
     from afina_jobs.automl.registry import Product, Registry  # takes seconds to import
 
     log.info("writing to MLflow")
-    product = Product(data, found.table, chosen, scores, said.values)
+    product = Product(data, found.table, chosen, scores, said.values, progress.quantized)
     try:
         registry = Registry(job)
         _write_json(manifest.tracked(about, registry.tracking), manifest_file)
@@ -296,6 +311,7 @@ def _write_report(
         findings=found.findings,
         calibration=uncertain["calibration"]["kind"],
         threshold=chosen.predictor.threshold,
+        quantized=progress.quantized,
         rows={
             "in the Dataset": len(found.table.frame),
             "without a target": len(found.table.frame) - len(data.frame),

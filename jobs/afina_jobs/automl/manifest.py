@@ -17,7 +17,13 @@ FORMAT = 1
 
 
 def manifest(
-    job: AutoMLJob, data: Data, checkpoints: Sequence[Checkpoint], chosen: Chosen, scores: Mapping[str, float]
+    job: AutoMLJob,
+    data: Data,
+    checkpoints: Sequence[Checkpoint],
+    chosen: Chosen,
+    scores: Mapping[str, float],
+    *,
+    quantized: bool,
 ) -> dict[str, Any]:
     """The manifest of a job that has chosen its model."""
     return {
@@ -40,6 +46,7 @@ def manifest(
             for known in checkpoints
         ],
         "chosen": chosen.candidate.recipe.name,
+        "quantized": quantized,
         "scores": dict(scores),
         "model": chosen.digest,
         "packages": freeze(),

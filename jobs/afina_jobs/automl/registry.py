@@ -30,6 +30,7 @@ from afina_jobs.automl.choosing import Chosen
 from afina_jobs.automl.data import Data
 from afina_jobs.automl.features.tables import from_table
 from afina_jobs.automl.problem import Table
+from afina_jobs.automl.quantization import Quantized
 from afina_models.digest import FILES
 from afina_models.predictor import Predictor
 
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 DATASET_TAG, UID_TAG, PROMOTION_TAG = "afina.dataset", "afina.uid", "afina.promotion"
+QUANTIZATION_TAG = "afina.quantization"
 _MODEL = "model"
 _FLAVOR = "afina"
 _SIGNATURE_ROWS = 100
@@ -58,6 +60,7 @@ class Product:
     scores: Mapping[str, float]
     predicted: Any
     """Of the holdout, by the chosen model."""
+    quantized: Quantized | None = None
 
 
 class Registry:
@@ -85,11 +88,19 @@ class Registry:
         for name, value in product.scores.items():
             self._client.log_metric(run, name, value)
         self._client.log_metric(run, f"cv_{problem.metric}", product.chosen.candidate.score)
+        if product.quantized:
+            self._log_sides(run, product.quantized)
         for file in files:
             self._client.log_artifact(run, str(file))
         with tempfile.TemporaryDirectory() as folder:
             self._client.log_artifacts(run, str(self._package(product, Path(folder))), _MODEL)
         self._client.set_terminated(run)
+
+    def _log_sides(self, run: str, found: Quantized) -> None:
+        self._client.set_tag(run, QUANTIZATION_TAG, found.message)
+        for name, side in (("float", found.floats), ("int8", found.int8)):
+            for metric, value in (side.figures() if side else {}).items():
+                self._client.log_metric(run, f"{name}_{metric}", value)
 
     def _package(self, product: Product, folder: Path) -> Path:
         """The exported files, what a server must know of them, and what the training rows were like."""
@@ -146,6 +157,8 @@ class Registry:
         images = product.data.settled.images
         if images and images.needs_torch:
             tags[NEEDS_TAG] = "torch"
+        if product.quantized:
+            tags[QUANTIZATION_TAG] = product.quantized.message
         run = self._client.get_run(self.tracking.run_id)
         self._client.create_model_version(name, f"{run.info.artifact_uri}/{_MODEL}", run.info.run_id, tags=tags)
 

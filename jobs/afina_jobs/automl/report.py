@@ -15,6 +15,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 from afina_jobs.automl.choosing import Standing
 from afina_jobs.automl.leakage.findings import Finding
 from afina_jobs.automl.problem import Problem
+from afina_jobs.automl.quantization import Quantized
 from afina_models.arrays import Array
 from afina_models.classes import labels
 
@@ -48,6 +49,8 @@ class Report:
     """Leaks that the spec allows."""
     calibration: str
     threshold: float
+    quantized: Quantized | None
+    """Where the spec asks for it."""
     rows: Mapping[str, int]
 
 
@@ -82,6 +85,7 @@ def _page(report: Report, target: Array, predicted: Array) -> str:
         "<h2>On the holdout</h2>",
         _table(("", ""), ((name, f"{value:.6g}") for name, value in {**report.scores, **report.scientific}.items())),
         _table(("rows", ""), ((name, str(count)) for name, count in report.rows.items())),
+        *_quantized(report.quantized),
         *(f"<p>Allowed although it looks like a leak: {_safe(finding)}</p>" for finding in report.findings),
     ]
     figures = [_bars(f"Permutation importance: how much worse {metric} gets", report.importance)]
@@ -100,6 +104,18 @@ def _chances(report: Report) -> str:
     if not report.problem.classes:
         return ""
     return f", calibration {_safe(report.calibration)}, threshold {report.threshold:g}"
+
+
+def _quantized(found: Quantized | None) -> list[str]:
+    """Both models side by side."""
+    if found is None:
+        return []
+    parts = ["<h2>Weights of 8 bits</h2>", f"<p>{_safe(found.message)}</p>"]
+    if found.floats and found.int8:
+        floats, int8 = found.floats.figures(), found.int8.figures()
+        rows = ((name, f"{value:.9g}", f"{int8[name]:.9g}") for name, value in floats.items() if name in int8)
+        parts.append(_table(("", "floats", "INT8"), rows))
+    return parts
 
 
 def _class_figures(report: Report, target: Array, predicted: Array) -> list[go.Figure]:

@@ -30,7 +30,7 @@ async def reproduce(first: Mapping[str, Any], place: Place) -> Comparison:
     if table.digest != first["dataset"]:
         message = f"the manifest is of the data {first['dataset']}, and {place.dataset} holds {table.digest}"
         raise CannotLearnError(AutoMLReason.DATASET_UNREADABLE, message)
-    repeat = Repeat(first["models"], first["chosen"], first["threads"])
+    repeat = Repeat(first["models"], first["chosen"], first["threads"], first.get("quantized", False))
     await learn(_job(first), place, lambda _progress: None, repeat)
     return compare(first, await asyncio.to_thread(_read, place.study / "manifest.json"))
 

@@ -2,22 +2,25 @@
 
 from typing import Any
 
-from afina_api.automljob import AutoMLJobStatus, AutoMLSummary, MetricValue
+from afina_api.automljob import AutoMLJobStatus, AutoMLSummary, MetricValue, Quantized
 from afina_api.base import drivers_part
 from afina_jobs.automl.learn import Progress
 from afina_jobs.automl.metrics import GREATER_IS_BETTER
 
 MAX_LEADERS = 10
 MAX_SCORES = 20
+_MAX_MESSAGE = 512
 
 
 def status(progress: Progress) -> dict[str, Any]:
     """The status as JSON."""
+    small = progress.quantized
     found = AutoMLJobStatus(
         conditions=[],
         leaderboard=[line.entry() for line in progress.leaderboard[:MAX_LEADERS]] or None,
         scores=[MetricValue(name=name, value=value) for name, value in list(progress.scores.items())[:MAX_SCORES]]
         or None,
+        quantized=small and Quantized(promoted=small.promoted, message=small.message[:_MAX_MESSAGE]),
         model=progress.model,
         summary=AutoMLSummary(best=_best(progress), models=_models(progress)),
         tracking=progress.tracking,

@@ -1,6 +1,6 @@
 """All formats, by the family's name."""
 
-from afina_models.formats import forest, lightgbm, linear, mlp, xgboost
+from afina_models.formats import forest, lightgbm, linear, mlp, onnx, xgboost
 from afina_models.formats.base import Format
 
 FORMATS: dict[str, Format] = {
@@ -12,5 +12,6 @@ FORMATS: dict[str, Format] = {
         forest.EXTRA_TREES,
         forest.RANDOM_FOREST,
         mlp.FORMAT,
+        onnx.INT8_MLP,
     )
 }

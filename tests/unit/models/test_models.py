@@ -23,7 +23,7 @@ from pathlib import Path
 from afina_models.predictor import Predictor
 said = Predictor.load(Path(sys.argv[1]), sys.argv[2]).predict([{"area": 30.0, "note": "as good as new"}])
 assert said.values.shape == (1, 3)
-heavy = {"pandas", "sklearn", "pyarrow"} & set(sys.modules)
+heavy = {"pandas", "sklearn", "pyarrow", "onnx", "onnxruntime"} & set(sys.modules)
 assert not heavy, heavy
 import pandas, sklearn
 """
