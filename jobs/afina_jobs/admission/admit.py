@@ -13,7 +13,9 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from afina_api.automljob import DIGEST_TAG
-from afina_jobs.admission.plain import AdmissionError, Plain, Trees, described, read
+from afina_jobs.admission import graphs
+from afina_jobs.admission.foreign import AdmissionError, Foreign
+from afina_jobs.admission.plain import Plain, described, read
 from afina_jobs.automl import export
 from afina_jobs.automl.export import Recipe
 from afina_jobs.automl.problem import Problem
@@ -29,10 +31,13 @@ from afina_models.transformers import Number
 _MLMODEL = "MLmodel"
 _MAX_DESCRIPTION_BYTES, _MAX_MODEL_BYTES = 16 * 2**20, 2 * 2**30
 _URI = re.compile(r"models:/(?P<name>[^@/]+)/(?P<version>[0-9]+)")
-_OF_TWO, _OF_SEVERAL = ("binary:logistic", "binary"), ("multi:softprob", "multiclass")
+_OF_TWO, _OF_SEVERAL = ("binary:logistic", "binary"), ("multi:softprob", "multiclass", graphs.OBJECTIVE)
 """Objectives of classes, by which a model tells probabilities."""
 _NO_PROBABILITIES = ("binary:logitraw", "binary:hinge", "multi:softmax", "multiclassova")
 """Those by which it tells margins, bare codes, or what does not sum to 1."""
+
+_ROUNDING = 1e-4
+"""Of sums of probabilities of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,8 @@ def admit(uri: str, classes: Sequence[str] = ()) -> Admitted:
         artifacts = get_artifact_repository(str(version.source))
         with TemporaryDirectory() as place:
             plain = described(_downloaded(artifacts, _MLMODEL, place, _MAX_DESCRIPTION_BYTES))
-            trees = read(plain, _downloaded(artifacts, plain.file, place, _MAX_MODEL_BYTES))
-            found = write(plain, trees, classes, Path(place) / "work", Path(place) / FILES)
+            foreign = read(plain, _downloaded(artifacts, plain.file, place, _MAX_MODEL_BYTES))
+            found = write(plain, foreign, classes, Path(place) / "work", Path(place) / FILES)
             artifacts.log_artifacts(str(Path(place) / FILES), FILES)
         client.set_model_version_tag(version.name, version.version, DIGEST_TAG, found.digest)
     except (MlflowException, OSError) as error:
@@ -76,12 +81,12 @@ def admit(uri: str, classes: Sequence[str] = ()) -> Admitted:
     return found
 
 
-def write(plain: Plain, trees: Trees, classes: Sequence[str], work: Path, folder: Path) -> Admitted:
+def write(plain: Plain, foreign: Foreign, classes: Sequence[str], work: Path, folder: Path) -> Admitted:
     """Write the folder that is served, and see to it that it predicts.
 
     Args:
         plain: what the MLmodel says.
-        trees: the model.
+        foreign: the model.
         classes: their names.
         work: a folder for what is needed on the way.
         folder: where to.
@@ -97,13 +102,15 @@ def write(plain: Plain, trees: Trees, classes: Sequence[str], work: Path, folder
     Pipeline(plain.types, passed_on, Scaling([], [], [], []), "float64").save(member / "features.json")
     file = member / f"model{FORMATS[family].suffix}"
     try:
-        trees.save(file)
+        foreign.save(file)
         said = FORMATS[family].load(file).predict(np.array([[np.nan], [0.0]]).repeat(len(plain.types), axis=1))
     except Exception as error:  # whatever the library may raise
         raise AdmissionError(f"it does not predict: {error!r}") from error
     if not np.isfinite(said).all():
-        raise AdmissionError("its prediction of a row is not finite")
-    names = _classes(trees.objective, said, classes)
+        raise AdmissionError(
+            "its prediction of a row without any value, or of zeros, is not finite: let it fill them in"
+        )
+    names = _classes(foreign.objective, said, classes)
     problem = Problem("Classification" if names else "Regression", "", names)
     export.write(Recipe(family, problem, (family,), (family,), Weighted([1.0])), work, {}, folder)
     known = digest(folder)
@@ -119,6 +126,8 @@ def _classes(objective: str, said: Array, classes: Sequence[str]) -> tuple[str, 
     count = said.shape[1] if said.ndim > 1 else 0
     if count and objective not in _OF_SEVERAL and not (count == 2 and objective in _OF_TWO):
         raise AdmissionError(f"it tells {count} numbers of each row: only one is served")
+    if count and not ((said >= 0).all() and np.allclose(said.sum(axis=1), 1, atol=_ROUNDING)):
+        raise AdmissionError(f"its {count} numbers of a row are no probabilities: end it with a softmax")
     if not classes:
         return tuple(map(str, range(count)))
     if not count:

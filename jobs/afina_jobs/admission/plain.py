@@ -1,4 +1,4 @@
-"""A model as MLflow's flavors for XGBoost and LightGBM keep it. Nothing of it is run, and no pickle is read."""
+"""A model as MLflow's flavors for XGBoost, LightGBM and ONNX keep it. No code of it is run, and no pickle is read."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,9 @@ from typing import Any
 from mlflow.models import Model, ModelSignature
 from mlflow.types import DataType
 
+from afina_jobs.admission import graphs
+from afina_jobs.admission.foreign import AdmissionError, Foreign
+
 _TYPES = {
     DataType.boolean: "Boolean",
     DataType.integer: "Numeric",
@@ -17,24 +20,6 @@ _TYPES = {
     DataType.double: "Numeric",
 }
 _SIGNATURE = "log it with signature=infer_signature(X, model.predict(X)), where X is a DataFrame"
-
-
-class AdmissionError(Exception):
-    """The model is not fit to be served; the message says why, and what to do."""
-
-
-@dataclass(frozen=True)
-class Trees:
-    """A booster, and what is to be known of it before it is trusted."""
-
-    objective: str
-    columns: Sequence[str]
-    """Names of its features; none where it knows their number alone."""
-    count: int
-    """Of the features."""
-    has_categories: bool
-    """Whether values of some columns were replaced by codes before it saw them."""
-    save: Callable[[Path], object]
 
 
 @dataclass(frozen=True)
@@ -47,7 +32,7 @@ class Flavor:
     """Names of files that can be read safely."""
     remedy: str
     """For a model that is in another file."""
-    read: Callable[[Path, str], Trees]
+    read: Callable[[Path, str], Foreign]
     """From the file and the name of the model's class."""
 
 
@@ -77,9 +62,8 @@ def described(mlmodel: Path) -> Plain:
     known = [name for name in FLAVORS if name in flavors]
     if not known:
         raise AdmissionError(
-            f"its flavors are {', '.join(sorted(flavors))}: only {' and '.join(FLAVORS)} are admitted, since "
-            "others need pickle or code to be read. Log it by mlflow.xgboost or mlflow.lightgbm, or let an AutoMLJob "
-            "learn it"
+            f"its flavors are {', '.join(sorted(flavors))}: only {', '.join(FLAVORS)} are admitted, since others "
+            "need pickle or code to be read. Log it by one of these, or let an AutoMLJob learn it"
         )
     flavor, about = FLAVORS[known[0]], flavors[known[0]]
     if about.get("data") not in flavor.files:
@@ -89,7 +73,7 @@ def described(mlmodel: Path) -> Plain:
     return Plain(flavor, about["data"], str(about.get("model_class")), _types(model.signature))
 
 
-def read(plain: Plain, file: Path) -> Trees:
+def read(plain: Plain, file: Path) -> Foreign:
     """The model.
 
     Args:
@@ -100,20 +84,22 @@ def read(plain: Plain, file: Path) -> Trees:
         AdmissionError: it cannot be read, or its features are not the columns of the signature.
     """
     try:
-        trees = plain.flavor.read(file, plain.model_class)
+        found = plain.flavor.read(file, plain.model_class)
+    except AdmissionError:
+        raise
     except Exception as error:  # whatever the library may raise
         raise AdmissionError(f"{plain.file} cannot be read: {error!r}") from error
-    if trees.has_categories:
+    if found.has_categories:
         raise AdmissionError("it learned from columns of categories: encode them as numbers before it learns")
     columns = list(plain.types)
-    if trees.count != len(columns):
-        raise AdmissionError(f"it has {trees.count} features, and its signature {len(columns)} columns: {_SIGNATURE}")
-    if trees.columns and _underlined(trees.columns) != _underlined(columns):
+    if found.count != len(columns):
+        raise AdmissionError(f"it has {found.count} features, and its signature {len(columns)} columns: {_SIGNATURE}")
+    if found.columns and _underlined(found.columns) != _underlined(columns):
         raise AdmissionError(
-            f"its features are {', '.join(trees.columns)}, and the columns of its signature {', '.join(columns)}: "
+            f"its features are {', '.join(found.columns)}, and the columns of its signature {', '.join(columns)}: "
             f"{_SIGNATURE}"
         )
-    return trees
+    return found
 
 
 def _underlined(names: Sequence[str]) -> list[str]:
@@ -134,7 +120,7 @@ def _type(name: str, kind: Any) -> str:
     return _TYPES[kind]
 
 
-def _xgboost(file: Path, model_class: str) -> Trees:
+def _xgboost(file: Path, model_class: str) -> Foreign:
     import xgboost
 
     booster = xgboost.Booster({"nthread": 1}, model_file=file)
@@ -144,10 +130,10 @@ def _xgboost(file: Path, model_class: str) -> Trees:
         booster = booster[: int(best) + 1]
     objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
     categories = "c" in (booster.feature_types or ())
-    return Trees(objective, booster.feature_names or (), booster.num_features(), categories, booster.save_model)
+    return Foreign(objective, booster.feature_names or (), booster.num_features(), categories, booster.save_model)
 
 
-def _lightgbm(file: Path, _model_class: str) -> Trees:
+def _lightgbm(file: Path, _model_class: str) -> Foreign:
     import lightgbm
 
     booster = lightgbm.Booster(model_file=file)
@@ -156,7 +142,7 @@ def _lightgbm(file: Path, _model_class: str) -> Trees:
     nameless = names == [f"Column_{index}" for index in range(count)]
     header = file.read_text().partition("\n\n")[0].splitlines()
     objective = next((line.partition("=")[2].split()[0] for line in header if line.startswith("objective=")), "")
-    return Trees(objective, () if nameless else names, count, bool(booster.pandas_categorical), booster.save_model)
+    return Foreign(objective, () if nameless else names, count, bool(booster.pandas_categorical), booster.save_model)
 
 
 FLAVORS: Mapping[str, Flavor] = {
@@ -164,5 +150,6 @@ FLAVORS: Mapping[str, Flavor] = {
     "lightgbm": Flavor(
         "LightGBM", ("model.lgb",), "log its Booster (model.booster_), which is kept as text", _lightgbm
     ),
+    "onnx": Flavor("ONNX", ("model.onnx",), "log it by mlflow.onnx", graphs.read),
 }
 """Those that are admitted."""

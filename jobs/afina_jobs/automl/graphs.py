@@ -41,14 +41,12 @@ def graph(model: Perceptron) -> onnx.ModelProto:
     else:
         then("Mul", np.array(model.spread))
         then("Add", np.array(model.middle))
-        then("Squeeze", np.array([1]))
-    shape: list[str | int | None] = ["rows", model.classes] if model.classes else ["rows"]
     return helper.make_model(
         helper.make_graph(
             nodes,
             "perceptron",
             [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", len(model.weights[0])])],
-            [helper.make_tensor_value_info(last, TensorProto.DOUBLE, shape)],
+            [helper.make_tensor_value_info(last, TensorProto.DOUBLE, ["rows", model.classes or 1])],
             [numpy_helper.from_array(value, name) for name, value in constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", _OPSET)],

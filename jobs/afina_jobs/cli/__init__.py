@@ -143,9 +143,10 @@ def _names(_context: click.Context, _option: click.Parameter, given: str | None)
 def admit_model(model: str, classes: list[str]) -> None:
     """Let a model be served that Afina did not make.
 
-    MODEL is models:/NAME/VERSION in the registry that MLFLOW_TRACKING_URI names. What MLflow has saved of XGBoost or
-    LightGBM, without pickle and with a signature that names the columns, is written once more beside its files, as the
-    model server reads it, and the version gets the tag that a ModelDeployment asks for. Nothing of it is run.
+    MODEL is models:/NAME/VERSION in the registry that MLFLOW_TRACKING_URI names. What MLflow has saved of XGBoost,
+    LightGBM or ONNX, without pickle and with a signature that names the columns, is written once more beside its
+    files, as the model server reads it, and the version gets the tag that a ModelDeployment asks for. No code of it
+    is run.
     """
     import os
 
@@ -153,7 +154,7 @@ def admit_model(model: str, classes: list[str]) -> None:
         raise click.UsageError("MLFLOW_TRACKING_URI is not set: say where the registry is")
 
     from afina_jobs.admission.admit import admit
-    from afina_jobs.admission.plain import AdmissionError
+    from afina_jobs.admission.foreign import AdmissionError
 
     try:
         found = admit(model, classes)

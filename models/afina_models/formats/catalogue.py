@@ -13,5 +13,6 @@ FORMATS: dict[str, Format] = {
         forest.RANDOM_FOREST,
         mlp.FORMAT,
         onnx.INT8_MLP,
+        onnx.GRAPH,
     )
 }

@@ -1,7 +1,7 @@
 """Graphs of ONNX; ONNX Runtime predicts.
 
-A graph has one input, rows x features of 32 bits, and its first output is probabilities or numbers. Only operators of
-the runtime itself can be in it: no library of others is ever registered.
+A graph has one input, rows x features of 32 bits, and its only output is probabilities, or numbers in one column or in
+none. Only operators of the runtime itself can be in it: no library of others is ever registered.
 """
 
 import shutil
@@ -36,7 +36,8 @@ class Graph:
         name, output = self.session.get_inputs()[0].name, self.session.get_outputs()[0]
         rows = np.asarray(features, dtype=np.float32)
         parts = [self.session.run([output.name], {name: rows[at : at + 1]})[0] for at in range(len(rows))]
-        return np.concatenate(parts) if parts else np.zeros((0, *output.shape[1:]))
+        found = np.concatenate(parts) if parts else np.zeros((0, *output.shape[1:]))
+        return found[:, 0] if found.shape[1:] == (1,) else found
 
     def save(self, file: Path) -> None:
         """Copy the file."""
@@ -52,4 +53,5 @@ def load(file: Path) -> Graph:
     return Graph(onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"]), file)
 
 
+GRAPH = Format("ONNX", "Plain", ".onnx", load)
 INT8_MLP = Format("Int8MLP", "Scaled", ".onnx", load)

@@ -6,19 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import mlflow.onnx
 import mlflow.sklearn
 import mlflow.xgboost
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import xgboost
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
+from onnx.helper import make_node
 from sklearn.linear_model import LinearRegression
 
 from afina_jobs.cli import main
 from afina_operator.registry import MlflowRegistry, ModelUnavailableError
+from support.graphs import ANY, a_graph, values
 from support.model_servers import a_server
 from support.servers import MlflowServer
 
@@ -90,6 +94,32 @@ def test_a_plain_model_is_admitted_and_served(
     again = admit(uri)
     assert again.exit_code == 1
     assert f"it can be served already: its afina.digest is {version.digest}" in again.output
+
+
+def a_network() -> onnx.ModelProto:
+    """Of two classes."""
+    nodes = [
+        make_node("IsNaN", ["x"], ["missing"]),
+        make_node("Where", ["missing", "zero", "x"], ["full"]),
+        make_node("MatMul", ["full", "weights"], ["scores"]),
+        make_node("Softmax", ["scores"], ["chances"]),
+    ]
+    constants = {"zero": np.zeros(1, np.float32), "weights": np.array([[1, -1], [2, 0], [0, 3]], np.float32)}
+    return a_graph(nodes, values("chances", ANY, 2), constants=constants)
+
+
+def test_a_graph_is_admitted_and_served(client: MlflowClient, mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    with mlflow.start_run():
+        mlflow.onnx.log_model(a_network(), name="model", registered_model_name="network", **OPTIONS)
+    done = admit("models:/network/1", "--classes", "low,high")
+    assert done.exit_code == 0, done.output
+    assert "is admitted: ONNX predicts the classes low, high from a, b, c" in done.output
+    version = asyncio.run(MlflowRegistry(mlflow_server.url).resolve("models:/network/1"))
+    with a_server(tmp_path, version.digest, AFINA_MODEL=version.source) as server:
+        found = server.post("/predict", {"rows": FRAME.to_dict("records")}).json["predictions"]
+    odds = FRAME.to_numpy() @ [-2.0, -2.0, 3.0]
+    chances = [one["probabilities"]["high"] for one in found]
+    assert chances == pytest.approx((1 / (1 + np.exp(-odds))).tolist(), rel=1e-4)
 
 
 class Trap(LinearRegression):  # type: ignore[misc]

@@ -18,7 +18,8 @@ from mlflow.types import ColSpec, DataType, Schema
 from sklearn.linear_model import LinearRegression
 
 from afina_jobs.admission.admit import write
-from afina_jobs.admission.plain import AdmissionError, Plain, described, read
+from afina_jobs.admission.foreign import AdmissionError
+from afina_jobs.admission.plain import Plain, described, read
 from afina_jobs.cli import main
 from afina_models.arrays import Array
 from afina_models.columns import from_rows
@@ -148,7 +149,7 @@ def an_estimator_of_lightgbm(folder: Path, kind: str) -> Path:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "scikit-learn by pickle": (by_pickle, "its flavors are python_function, sklearn: only xgboost and lightgbm"),
+    "scikit-learn by pickle": (by_pickle, "its flavors are python_function, sklearn: only xgboost, lightgbm, onnx"),
     "code": (
         lambda folder: an_mlmodel(folder, "python_function", loader_module="mlflow.pyfunc.model"),
         "its flavors are python_function: only",
