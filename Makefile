@@ -14,10 +14,14 @@ again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(
 # Each process begins with a part of its own, since files share what is slow to make; who has done takes from others.
 PARALLEL := -n 3 --dist worksteal
 # Those on the cluster wait more than they work.
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch)
 # The tests start hundreds of interpreters: what these import is to be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
+# They write many small databases, each of which waits for the disk: into memory with them, where there is enough.
+ifeq ($(shell test "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 4000000 2>/dev/null && echo yes),yes)
+export PYTEST_DEBUG_TEMPROOT := /dev/shm
+endif
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
@@ -33,7 +37,7 @@ help: ## List the verbs
 demo: up ## Bring up Kubernetes, install the chart, tune, learn, serve, roll over; tell what happens
 	$(BIN)/python dev/demo.py
 
-test: lint unit integration e2e ## Run every test, bringing the cluster up when it is not
+test: lint checks e2e ## Run every test, bringing the cluster up when it is not
 
 # --- Cluster ----------------------------------------------------------------------------------------------------
 
@@ -55,7 +59,7 @@ images: ## Build and push the images
 
 # --- Code -------------------------------------------------------------------------------------------------------
 
-.PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch
+.PHONY: venv lock crds docs lint lint-chart format unit integration checks e2e e2e-torch
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 
 .venv/stamp: requirements/dev.txt requirements/uv.txt pyproject.toml
@@ -93,6 +97,11 @@ unit: .venv/stamp ## Tests without a cluster
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
 	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
 	$(PYTEST) tests/integration $(PARALLEL) $(call again,tests/integration)
+
+# Those of the one wait while those of the other work.
+checks: .venv/stamp
+	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
+	$(PYTEST) tests/unit tests/integration $(PARALLEL) $(call again,tests/unit tests/integration)
 
 e2e: up ## Tests on the whole cluster
 	$(DEVCLUSTER) tools versitygw >/dev/null
