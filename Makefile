@@ -37,7 +37,7 @@ help: ## List the verbs
 demo: up ## Bring up Kubernetes, install the chart, tune, learn, serve, roll over; tell what happens
 	$(BIN)/python dev/demo.py
 
-test: lint checks e2e ## Run every test, bringing the cluster up when it is not
+test: lint unit integration e2e ## Run every test, bringing the cluster up when it is not
 
 # --- Cluster ----------------------------------------------------------------------------------------------------
 
@@ -59,7 +59,7 @@ images: ## Build and push the images
 
 # --- Code -------------------------------------------------------------------------------------------------------
 
-.PHONY: venv lock crds docs lint lint-chart format unit integration checks e2e e2e-torch
+.PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 
 .venv/stamp: requirements/dev.txt requirements/uv.txt pyproject.toml
@@ -97,11 +97,6 @@ unit: .venv/stamp ## Tests without a cluster
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
 	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
 	$(PYTEST) tests/integration $(PARALLEL) $(call again,tests/integration)
-
-# Those of the one wait while those of the other work.
-checks: .venv/stamp
-	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
-	$(PYTEST) tests/unit tests/integration $(PARALLEL) $(call again,tests/unit tests/integration)
 
 e2e: up ## Tests on the whole cluster
 	$(DEVCLUSTER) tools versitygw >/dev/null
