@@ -28,7 +28,7 @@ class Scaling:
         scaled = (np.where(missing, medians, features) - means) / scales
         # Not clip: of one row it takes as long as all else here.
         scaled = np.minimum(np.maximum(scaled, -_FARTHEST), _FARTHEST)
-        return np.hstack([scaled, missing[:, self.flagged]]).astype(np.float32)
+        return np.concatenate([scaled, missing[:, self.flagged]], axis=1).astype(np.float32)
 
     @cached_property
     def _arrays(self) -> tuple[Array, Array, Array]:
