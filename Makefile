@@ -18,10 +18,6 @@ SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch)
 # The tests start hundreds of interpreters: what these import is to be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
-# They write many small databases, each of which waits for the disk: into memory with them, where there is enough.
-ifeq ($(shell test "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 4000000 2>/dev/null && echo yes),yes)
-export PYTEST_DEBUG_TEMPROOT := /dev/shm
-endif
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
 ifndef KUBECONFIG
 export KUBECONFIG := $(shell $(DEVCLUSTER) kubeconfig)
