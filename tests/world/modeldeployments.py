@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from afina_api.modeldeployment import CountedMetric
@@ -69,6 +69,8 @@ class Behaviour:
 
     starts: bool = True
     """No node has room for its pods, else."""
+    room: int = 1000
+    """For so many of them there is."""
     crashes: bool = False
     error_share: float = 0.0
     slowness: int = 0
@@ -148,8 +150,9 @@ class Lab:
                 pod = made(target)
                 pod["metadata"]["labels"] = workload["spec"]["template"]["metadata"]["labels"]
                 self.world.make(pod, "deployment-controller")
-            self.world.write_status(made(target, status=_pod_status(behaviour)), "kubelet")
-        ready = count if behaviour.starts and not behaviour.crashes else 0
+            placed = replace(behaviour, starts=behaviour.starts and index < behaviour.room)
+            self.world.write_status(made(target, status=_pod_status(placed)), "kubelet")
+        ready = min(count, behaviour.room) if behaviour.starts and not behaviour.crashes else 0
         status = {
             "observedGeneration": workload["metadata"]["generation"],
             "replicas": count,

@@ -86,7 +86,9 @@ def _progressing(
         return found(True, ServingReason.CANARY_STARTING, standing.canary_waiting or f"{name} is started")
     if rollout.step < len(steps) and steps[rollout.step].gate is not None:
         return found(False, ServingReason.GATE_CLOSED, f"step {rollout.step + 1} of {len(steps)} is a gate")
-    return found(True, ServingReason.IN_STEP, f"{name} is at step {min(rollout.step + 1, len(steps))} of {len(steps)}")
+    waiting = f": {standing.canary_waiting}" if standing.canary_waiting else ""
+    at = f"{name} is at step {min(rollout.step + 1, len(steps))} of {len(steps)}"
+    return found(True, ServingReason.IN_STEP, at + waiting)
 
 
 def _inconclusive(spec: ModelDeploymentSpec, status: ModelDeploymentStatus) -> Condition:

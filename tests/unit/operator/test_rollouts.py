@@ -176,6 +176,17 @@ def test_a_canary_that_starts_says_what_it_waits_for() -> None:
     assert lab.condition("Progressing") == ("False", "GateClosed")
 
 
+def test_a_canary_that_gets_no_more_pods_says_why() -> None:
+    lab = trying(replicas=4, rollout={"steps": [{"setWeight": 10}, {"setWeight": 50}], "maxSurge": 1})
+    lab.behaviours["2"] = Behaviour(room=1)
+    lab.rest()
+    assert lab.condition("Progressing") == ("True", "InStep")
+    assert lab.message("Progressing") == "loans version 2 is at step 2 of 2: Unschedulable: no room"
+    lab.behaviours.clear()
+    lab.rest()
+    assert lab.versions() == {"2": 100}
+
+
 def test_a_canary_whose_pods_all_go_is_rolled_back() -> None:
     lab = trying()
     lab.behaviours["2"] = Behaviour(starts=False)
