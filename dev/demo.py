@@ -112,7 +112,10 @@ def _watch(cluster: Cluster, names: list[str]) -> Iterator[tuple[float, list[Jso
     """The jobs, every second, and the seconds since the first look; the last time when all have ended."""
     started = time.monotonic()
     while (seconds := time.monotonic() - started) < _LONGEST_SECONDS:
-        jobs = [job for job in cluster.items("tuningjobs", NAMESPACE) if job["metadata"]["name"] in names]
+        found = {job["metadata"]["name"]: job for job in cluster.items("tuningjobs", NAMESPACE)}
+        if gone := [name for name in names if name not in found]:
+            raise KubeError(f"somebody has deleted {', '.join(gone)}")
+        jobs = [found[name] for name in names]
         yield seconds, jobs
         if all(Row.of(job).succeeded is not None for job in jobs):
             return
