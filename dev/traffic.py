@@ -28,19 +28,12 @@ class Answer:
     revision: str
 
 
-@dataclass
-class Load:
-    """Open-loop load: requests are sent when they are due, whether or not others are answered."""
+class Background:
+    """What goes on in a thread of its own for as long as a block lasts."""
 
-    url: str
-    bodies: Sequence[object]
-    """Drawn at random: if they took turns, a gateway that takes turns too would give each revision its own kind."""
-    per_second: float = 200.0
-    answers: list[Answer] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread = threading.Thread(target=self._work)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -52,6 +45,24 @@ class Load:
         self._stop.set()
         self._thread.join()
 
+    def _work(self) -> None:
+        """Go on until `_stop` is set."""
+        raise NotImplementedError
+
+
+@dataclass
+class Load(Background):
+    """Open-loop load: requests are sent when they are due, whether or not others are answered."""
+
+    url: str
+    bodies: Sequence[object]
+    """Drawn at random: if they took turns, a gateway that takes turns too would give each revision its own kind."""
+    per_second: float = 200.0
+    answers: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
     def since(self, moment: float) -> list[Answer]:
         """The answers to requests that were sent since then."""
         return [answer for answer in self.answers if answer.at >= moment]
@@ -59,6 +70,9 @@ class Load:
     def failures(self) -> Counter[int]:
         """How many requests failed, by status."""
         return Counter(answer.status for answer in self.answers if answer.status != 200)
+
+    def _work(self) -> None:
+        asyncio.run(self._run())
 
     async def _run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)

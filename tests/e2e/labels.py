@@ -1,17 +1,15 @@
 """Labels that come after the answers: a client that knows the truth, and counts what was wrong by revision."""
 
 import json
-import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
-from typing import Self
 
 from afina_api.serving import REVISION_HEADER
 from e2e.jobs import Json
 from support.web import WebServer, body
+from traffic import Background
 
 METRIC = {
     "name": "wrong",
@@ -21,7 +19,7 @@ METRIC = {
 }
 
 
-class Labels:
+class Labels(Background):
     """Asks again and again, for as long as the block lasts."""
 
     def __init__(self, url: str, collector: WebServer, truth: Callable[[Json], float]) -> None:
@@ -32,25 +30,14 @@ class Labels:
             collector: shows the counters to Prometheus.
             truth: what the right answer to a row is.
         """
+        super().__init__()
         self.labelled: Counter[str] = Counter()
         self._wrong: Counter[str] = Counter()
         self._url = f"{url}/predict"
         self._truth = truth
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         collector.answers["/metrics"] = self._show
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _work(self) -> None:
         step = 0
         while not self._stop.wait(0.01):
             # No short cycle, or a gateway that takes turns would give each revision its own rows.
