@@ -82,6 +82,20 @@ def open_ports(server: ModelServer) -> set[int]:
     return found
 
 
+def shows_images_and_ends_without(
+    word: str, runtime: str, face_model: tuple[Path, str], imager: ModelServer, told: Path
+) -> object:
+    """Have a server answer about images as Uvicorn does, kill the process that has the word in its command, and return
+    the server's last words. One server for both: it takes long to start.
+    """
+    with a_server(*face_model, AFINA_RUNTIME=runtime, AFINA_TERMINATION_LOG=str(told)) as server:
+        assert asked_about_images(server) == asked_about_images(imager)
+        assert server.process
+        called(server, word)[0].kill()
+        assert server.process.wait(_END_SECONDS) == 1
+    return json.loads(told.read_text())
+
+
 def asked_about_images(server: ModelServer) -> list[tuple[int, object, dict[str, str]]]:
     """The replies to an image, to one among rows, and to what is none."""
     png, headers = encoded(a_picture(0)), {"Content-Type": "image/png"}

@@ -1,14 +1,13 @@
 """Ray Serve, for real: it answers what Uvicorn answers, survives its workers and does not survive Ray."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from support.model_servers import ModelServer, a_server
-from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, asked_about_images, called, open_ports
+from support.model_servers import ModelServer
+from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, open_ports, shows_images_and_ends_without
 
 
 @pytest.fixture(scope="module", params=MODELS.values(), ids=list(MODELS))
@@ -33,11 +32,5 @@ class TestRayServe(SameAsUvicorn):
 def test_images_get_the_same_answers_and_without_ray_it_ends_and_says_so(
     face_model: tuple[Path, str], imager: ModelServer, tmp_path: Path
 ) -> None:
-    """One server for both: it takes long to start."""
-    told = tmp_path / "termination"
-    with a_server(*face_model, AFINA_RUNTIME="RayServe", AFINA_TERMINATION_LOG=str(told)) as server:
-        assert asked_about_images(server) == asked_about_images(imager)
-        assert server.process
-        called(server, "/gcs_server ")[0].kill()
-        assert server.process.wait(60) == 1
-    assert json.loads(told.read_text()) == {"reason": "RuntimeEnded", "message": "a process of Ray has ended"}
+    told = shows_images_and_ends_without("/gcs_server ", "RayServe", face_model, imager, tmp_path / "termination")
+    assert told == {"reason": "RuntimeEnded", "message": "a process of Ray has ended"}

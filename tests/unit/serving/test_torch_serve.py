@@ -1,13 +1,12 @@
 """TorchServe, for real: it answers what Uvicorn answers, survives its workers and does not survive its Java."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.model_servers import ModelServer, a_server
-from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, asked_about_images, called, open_ports
+from support.model_servers import ModelServer
+from support.runtimes import MODELS, Pair, SameAsUvicorn, a_pair, open_ports, shows_images_and_ends_without
 
 
 @pytest.fixture(scope="module", params=MODELS.values(), ids=list(MODELS))
@@ -27,11 +26,7 @@ class TestTorchServe(SameAsUvicorn):
 def test_images_get_the_same_answers_and_without_java_it_ends_and_says_so(
     face_model: tuple[Path, str], imager: ModelServer, tmp_path: Path
 ) -> None:
-    """One server for both: it takes long to start."""
-    told = tmp_path / "termination"
-    with a_server(*face_model, AFINA_RUNTIME="TorchServe", AFINA_TERMINATION_LOG=str(told)) as server:
-        assert asked_about_images(server) == asked_about_images(imager)
-        assert server.process
-        called(server, "org.pytorch.serve.ModelServer")[0].kill()
-        assert server.process.wait(60) == 1
-    assert json.loads(told.read_text()) == {"reason": "RuntimeEnded", "message": "a process of TorchServe has ended"}
+    told = shows_images_and_ends_without(
+        "org.pytorch.serve.ModelServer", "TorchServe", face_model, imager, tmp_path / "termination"
+    )
+    assert told == {"reason": "RuntimeEnded", "message": "a process of TorchServe has ended"}
