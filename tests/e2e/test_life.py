@@ -78,6 +78,7 @@ def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
     _patch_spec(afina, namespace, "pausing", {"suspend": True})
     paused = wait_for_condition(afina, namespace, "pausing", "Suspended")
     assert {pod["status"]["phase"] for pod in pods(afina, namespace, "pausing")} <= {"Succeeded", "Failed"}
+    wait_until(lambda: pods(afina, namespace, "pausing") == [], "no pod of `pausing`", 60)
     assert counts(paused)["running"] == 0
     assert 2 <= counts(paused)["succeeded"] < 60
     assert succeeded(paused)["reason"] == "Suspended"
