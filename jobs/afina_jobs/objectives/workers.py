@@ -14,7 +14,8 @@ from afina_jobs.process.group import ProcessGroup
 Message = dict[str, Any]
 
 _LAST_WORDS_SECONDS = 1.0
-"""So long is listened to a process that has died: a child of its may hold the line open for ever."""
+"""So long is listened to a process that has died: a child of its may hold the line open for ever. And so long is waited
+for the end of one that has hung up, so that its exit code is its own and not that of our signal."""
 _MAX_MESSAGE = 2**20
 
 
@@ -66,7 +67,10 @@ class Worker:
         finally:
             read.cancel()
         self._process.drain()
-        found: Message | None = json.loads(line) if line.endswith(b"\n") else None
+        if not line.endswith(b"\n"):
+            await asyncio.wait({self._process.exited}, timeout=_LAST_WORDS_SECONDS)
+            return None
+        found: Message = json.loads(line)
         return found
 
     async def stop(self) -> int:

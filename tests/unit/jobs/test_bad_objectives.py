@@ -90,7 +90,12 @@ BAD_TRIALS = {
     "function that reports what is no step": a_function(
         "trial.report(1, 'two')", TrialReason.EXCEPTION, "cannot be interpreted as an integer"
     ),
-    "function that closes every file": a_function("import os; os.closerange(0, 1000)", TrialReason.KILLED, "SIGTERM"),
+    "function that closes every file": a_function(
+        "import os; os.closerange(0, 1000)", TrialReason.EXIT_CODE, "exit code 1"
+    ),
+    "function that closes every file and goes on": a_function(
+        "import os, time; os.closerange(0, 1000); time.sleep(1000)", TrialReason.KILLED, "SIGTERM"
+    ),
 }
 
 
