@@ -38,6 +38,7 @@ SHADOW = Ref(SERVICES, NAMESPACE, "mldep-loans-shadow")
 ROUTE = Ref(HTTP_ROUTES, NAMESPACE, "mldep-loans")
 GATEWAY = Ref(GATEWAYS, NAMESPACE, "afina")
 URI = "models:/loans@champion"
+_LATENCY_BUCKETS = [("afina_model_request_seconds_bucket", str(bound)) for bound in LATENCY_BOUNDS]
 SPEC: Json = {
     "model": {"uri": URI},
     "replicas": 2,
@@ -192,10 +193,9 @@ class Lab:
             counters["afina_model_uncertainty_sum", ""] += round(share * behaviour.uncertainty)
             counters["afina_model_uncertainty_count", ""] += share
             typical = 40 + behaviour.slowness
-            for index, bound in enumerate(LATENCY_BOUNDS):
+            for index, bucket in enumerate(_LATENCY_BUCKETS):
                 # A tenth of the requests takes longer.
-                below = share if index >= typical + 5 else share * 9 // 10 if index >= typical else 0
-                counters["afina_model_request_seconds_bucket", str(bound)] += below
+                counters[bucket] += share if index >= typical + 5 else share * 9 // 10 if index >= typical else 0
             counters["afina_model_request_seconds_bucket", "+Inf"] += share
         return behaviour
 

@@ -7,16 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from afina_api import API_VERSION
-from afina_jobs.cli import main
+from support.laptop import afina
 
 ROWS = "".join(f"{row % 7},{row % 11},{3 * (row % 7) - (row % 11) + (row * 37 % 13) / 5}\n" for row in range(120))
-
-
-def afina(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [*map(str, arguments)])
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The `afina` command, run as a user runs it."""
 
-import os
 import re
 import signal
 import subprocess
@@ -10,28 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from afina_api.parameters import Categorical, FloatRange
 from afina_api.tuningjob import TuningJob
-from afina_jobs.cli import main
 from afina_jobs.specfile.documents import read_documents
 from afina_jobs.specfile.load import load_job
+from support.laptop import AFINA, afina, afina_alone
 from support.searches import a_job, stored_trials, wait_for
 
-AFINA = [sys.executable, "-c", "from afina_jobs.cli import main; main(prog_name='afina')"]
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 CODE = "def objective(params, trial): return (params['x'] - 0.3) ** 2 + params['n']"
-
-
-def afina(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"COLUMNS": "100"}
-    return subprocess.run([*AFINA, *map(str, arguments)], cwd=cwd, env=env, text=True, capture_output=True)
-
-
-def run_here(file: Path) -> Result:
-    """`afina run` in this process, for files that it refuses."""
-    return CliRunner().invoke(main, ["run", str(file)])
 
 
 def write(folder: Path, *documents: object) -> Path:
@@ -50,15 +37,15 @@ def with_source(**job: object) -> dict[str, object]:
 
 
 def test_helps() -> None:
-    found = afina("--help", cwd=Path())
+    found = afina_alone("--help", cwd=Path())
     assert (found.returncode, "run" in found.stdout, "version" in found.stdout) == (0, True, True)
-    found = afina("run", "--help", cwd=Path())
+    found = afina_alone("run", "--help", cwd=Path())
     for code in ("0  the search ended", "1  the search failed", "2  the file", "130  interrupted"):
         assert code in found.stdout
 
 
 def test_tells_its_version() -> None:
-    assert re.fullmatch(r"afina \d+\.\d+\.\d+\n", afina("version", cwd=Path()).stdout)
+    assert re.fullmatch(r"afina \d+\.\d+\.\d+\n", afina_alone("version", cwd=Path()).stdout)
 
 
 def test_starts_without_loading_what_it_does_not_need() -> None:
@@ -68,7 +55,7 @@ def test_starts_without_loading_what_it_does_not_need() -> None:
 
 def test_searches_and_shows_what_it_found(tmp_path: Path) -> None:
     file = write(tmp_path, with_source(trials=4, parallel=2), a_config_map(**{"train.py": CODE}))
-    found = afina("run", file, cwd=tmp_path)
+    found = afina_alone("run", file, cwd=tmp_path)
     assert found.returncode == 0, found.stdout + found.stderr
     folder = tmp_path / "afina-runs" / "a-job"
     for words in (
@@ -87,9 +74,9 @@ def test_goes_further_with_a_larger_budget_and_tries_what_one_run_would(tmp_path
     job, code = with_source, a_config_map(**{"train.py": CODE})
     for trials in (3, 6):
         found = afina("run", write(tmp_path, job(trials=trials), code), cwd=tmp_path)
-        assert found.returncode == 0, found.stdout + found.stderr
+        assert found.exit_code == 0, found.output
     assert "3 are there already" in found.stdout
-    assert afina("run", tmp_path / "job.yaml", "--output", "straight", cwd=tmp_path).returncode == 0
+    assert afina("run", tmp_path / "job.yaml", "--output", "straight", cwd=tmp_path).exit_code == 0
     model = TuningJob.model_validate(job())
     twice, once = (
         [trial.params for trial in stored_trials(f"sqlite:///{tmp_path}/{folder}/study.db", model)]
@@ -106,20 +93,20 @@ def test_keeps_the_study_when_interrupted(tmp_path: Path) -> None:
     folder = tmp_path / "afina-runs" / "a-job"
     wait_for((folder / "work" / ".." / "began").exists)
     second = afina("run", file, cwd=tmp_path)
-    assert (second.returncode, "another `afina run` works in" in second.stderr) == (2, True)
+    assert (second.exit_code, "another `afina run` works in" in second.stderr) == (2, True)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 130
     assert "the same command goes on from there" in output
     (folder / "go").touch()
-    assert afina("run", file, cwd=tmp_path).returncode == 0
+    assert afina("run", file, cwd=tmp_path).exit_code == 0
     trials = stored_trials(f"sqlite:///{folder}/study.db", TuningJob.model_validate(a_job(script=script)))
     assert [trial.value for trial in trials] == [1, 1]
 
 
 def test_fails_with_the_reason(tmp_path: Path) -> None:
     found = afina("run", write(tmp_path, a_job(script="echo no data; exit 3")), cwd=tmp_path)
-    assert found.returncode == 1
+    assert found.exit_code == 1
     assert "TooManyFailedTrials" in found.stdout
     assert "exit code 3; last line: no data" in found.stdout
     assert "log.txt" in found.stdout
@@ -136,7 +123,7 @@ def test_says_what_it_ignores(tmp_path: Path) -> None:
 def test_refuses_another_spec_in_the_same_folder(tmp_path: Path) -> None:
     afina("run", write(tmp_path, a_job(script="exit 1")), cwd=tmp_path)
     found = afina("run", write(tmp_path, a_job(script="exit 2")), cwd=tmp_path)
-    assert found.returncode == 1
+    assert found.exit_code == 1
     assert "begun with another spec.trial; remove it, or choose another place" in found.stdout
 
 
@@ -210,7 +197,7 @@ BAD_FILES = {
 @pytest.mark.parametrize(("spec", "messages"), BAD_FILES.values(), ids=BAD_FILES)
 def test_says_what_is_wrong_with_a_file_and_on_which_line(spec: str, messages: list[str], tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(HEADER + textwrap.dedent(spec).lstrip("\n"))
-    found = run_here(tmp_path / "job.yaml")
+    found = afina("run", tmp_path / "job.yaml")
     assert found.exit_code == 2
     assert found.stdout == ""
     lines = found.stderr.splitlines()
@@ -261,7 +248,7 @@ BAD_DOCUMENTS = {
 @pytest.mark.parametrize(("documents", "message"), BAD_DOCUMENTS.values(), ids=BAD_DOCUMENTS)
 def test_says_which_document_is_missing_or_wrong(documents: list[object], message: str, tmp_path: Path) -> None:
     file = write(tmp_path, *documents)
-    found = run_here(file)
+    found = afina("run", file)
     assert found.exit_code == 2
     assert message in found.stderr
     assert re.match(rf"{file}:\d+: ", found.stderr)
@@ -271,7 +258,7 @@ def test_chooses_by_name(tmp_path: Path) -> None:
     other = a_job(script="exit 1")
     other["metadata"]["name"] = "other"
     file = write(tmp_path, a_job(script="echo '{\"rmse\": 1}'"), other)
-    assert afina("run", file, "--name", "other", cwd=tmp_path).returncode == 1
+    assert afina("run", file, "--name", "other", cwd=tmp_path).exit_code == 1
     assert [path.name for path in (tmp_path / "afina-runs").iterdir()] == ["other"]
 
 

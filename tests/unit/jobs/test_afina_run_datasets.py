@@ -2,22 +2,17 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from afina_api import API_VERSION
-from afina_jobs.cli import main
 from afina_jobs.specfile.data import LoadedData
 from afina_jobs.specfile.load import load
+from support.laptop import afina, afina_alone
 
-AFINA = [sys.executable, "-c", "from afina_jobs.cli import main; main(prog_name='afina')"]
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 ROWS = "".join(f"{row % 7},{row % 11},{3 * (row % 7) - (row % 11) + (row * 37 % 13) / 5}\n" for row in range(120))
 TABLE = f"a,b,y\n{ROWS}"
@@ -45,20 +40,10 @@ def write(folder: Path, *documents: object) -> Path:
     return file
 
 
-def afina(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    return subprocess.run([*AFINA, "run", *map(str, arguments)], cwd=cwd, env=env, text=True, capture_output=True)
-
-
-def run_here(*arguments: str | Path) -> Result:
-    """`afina run` in this process, for files that it refuses."""
-    return CliRunner().invoke(main, ["run", *map(str, arguments)])
-
-
 def test_makes_the_dataset_first_and_leaves_a_report_and_a_model(tmp_path: Path) -> None:
     job = a_job(registerAs="mine", promotion={})
     dataset = a_dataset(validation=[{"column": "a", "max": 6, "maxViolationShare": 0.5}])
-    found = afina(write(tmp_path, job, dataset, a_config_map(TABLE + "9,1,2\n")), cwd=tmp_path)
+    found = afina_alone("run", write(tmp_path, job, dataset, a_config_map(TABLE + "9,1,2\n")), cwd=tmp_path)
     assert found.returncode == 0, found.stdout + found.stderr
     root = tmp_path / "afina-runs"
     made, learned = root / "dataset.table", root / "automljob.model"
@@ -89,10 +74,10 @@ def test_makes_the_dataset_first_and_leaves_a_report_and_a_model(tmp_path: Path)
 
 def test_goes_on_with_the_same_data_only(tmp_path: Path) -> None:
     for _ in range(2):
-        found = afina(write(tmp_path, a_config_map(), a_dataset(), a_job()), cwd=tmp_path)
-        assert found.returncode == 0, found.stdout + found.stderr
-    found = afina(write(tmp_path, a_config_map(TABLE + "1,2,3\n"), a_dataset(), a_job()), cwd=tmp_path)
-    assert found.returncode == 1
+        found = afina("run", write(tmp_path, a_config_map(), a_dataset(), a_job()), cwd=tmp_path)
+        assert found.exit_code == 0, found.output
+    found = afina("run", write(tmp_path, a_config_map(TABLE + "1,2,3\n"), a_dataset(), a_job()), cwd=tmp_path)
+    assert found.exit_code == 1
     assert "121 rows of 3 columns accepted" in found.stdout
     assert "was begun with other data: remove it, or choose another place with --output" in found.stdout
 
@@ -105,15 +90,15 @@ def test_reads_a_volume_and_runs_the_named_job_only(tmp_path: Path) -> None:
     jobs = a_job("first"), a_job("second")
     file = write(tmp_path, dataset, a_dataset("unneeded"), a_config_map(), *jobs)
     wanted = ["--volume", f"claim={folder}", "--name", "second", "--output", "out"]
-    found = afina(file, *wanted, cwd=tmp_path)
-    assert found.returncode == 0, found.stdout + found.stderr
+    found = afina("run", file, *wanted, cwd=tmp_path)
+    assert found.exit_code == 0, found.output
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["automljob.second", "dataset.table"]
 
 
 def test_ends_at_a_dataset_that_breaks_a_rule(tmp_path: Path) -> None:
     dataset = a_dataset(validation=[{"column": "a", "max": 5}])
-    found = afina(write(tmp_path, a_config_map(), dataset, a_job()), cwd=tmp_path)
-    assert found.returncode == 1
+    found = afina("run", write(tmp_path, a_config_map(), dataset, a_job()), cwd=tmp_path)
+    assert found.exit_code == 1
     assert "ValidationFailed: a: max 5" in found.stdout
     assert "  Error: a: max 5" in found.stdout
     assert f"Report: {tmp_path}/afina-runs/dataset.table/report.html" in found.stdout
@@ -122,8 +107,8 @@ def test_ends_at_a_dataset_that_breaks_a_rule(tmp_path: Path) -> None:
 
 def test_says_why_there_is_no_model_and_lets_the_data_be_corrected(tmp_path: Path) -> None:
     for table in (TABLE, TABLE + "1,2,3\n"):
-        found = afina(write(tmp_path, a_config_map(table), a_dataset(), a_job(target="z")), cwd=tmp_path)
-        assert found.returncode == 1
+        found = afina("run", write(tmp_path, a_config_map(table), a_dataset(), a_job(target="z")), cwd=tmp_path)
+        assert found.exit_code == 1
         assert "\nTargetMissing: " in found.stdout
         assert "Next: see " in found.stdout
 
@@ -156,7 +141,7 @@ BAD_DOCUMENTS = {
 @pytest.mark.parametrize(("documents", "message"), BAD_DOCUMENTS.values(), ids=BAD_DOCUMENTS)
 def test_says_what_is_wrong_and_on_which_line(documents: list[object], message: str, tmp_path: Path) -> None:
     file = write(tmp_path, *documents)
-    found = run_here(file)
+    found = afina("run", file)
     assert found.exit_code == 2
     assert message in found.stderr
     assert found.stderr.startswith(f"{file}:")
@@ -164,16 +149,16 @@ def test_says_what_is_wrong_and_on_which_line(documents: list[object], message: 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999/a.csv", "http://[x/a.csv"])
 def test_says_that_a_url_is_none(url: str, tmp_path: Path) -> None:
-    found = afina(write(tmp_path, a_dataset(source={"http": {"url": url}})), cwd=tmp_path)
-    assert found.returncode == 1
+    found = afina("run", write(tmp_path, a_dataset(source={"http": {"url": url}})), cwd=tmp_path)
+    assert found.exit_code == 1
     assert "SourceNotAllowed: the URL's host or port is none: " in found.stdout
     assert "Traceback" not in found.stderr
 
 
 def test_refuses_a_name_and_a_folder_that_are_not_there(tmp_path: Path) -> None:
     file = write(tmp_path, a_dataset(), a_config_map(), a_job())
-    assert "no AutoMLJob 'other' in this file; there is: model (line " in run_here(file, "--name", "other").stderr
-    found = run_here(file, "--volume", f"claim={tmp_path}/nothing")
+    assert "no AutoMLJob 'other' in this file; there is: model (line " in afina("run", file, "--name", "other").stderr
+    found = afina("run", file, "--volume", f"claim={tmp_path}/nothing")
     assert (found.exit_code, "say NAME=FOLDER, with a folder that is there" in found.stderr) == (2, True)
 
 
@@ -185,8 +170,8 @@ def test_reads_the_examples(manifest: Path) -> None:
 
 
 def test_runs_the_dataset_of_photographs(tmp_path: Path) -> None:
-    found = afina(MANIFESTS / "20-dataset-images.yaml", cwd=tmp_path)
-    assert found.returncode == 0, found.stdout + found.stderr
+    found = afina("run", MANIFESTS / "20-dataset-images.yaml", cwd=tmp_path)
+    assert found.exit_code == 0, found.output
     folder = tmp_path / "afina-runs" / "dataset.photographs"
     assert "Accepted: 6 rows of 29 columns accepted, 5 rejected" in found.stdout
     with (folder / "rejected.csv").open(newline="") as stream:
