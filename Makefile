@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest
 again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(PYTEST) $(1) --lf --lfnf none; })
 # Each process begins with a part of its own, since files share what is slow to make; who has done takes from others.
 PARALLEL := -n 3 --dist worksteal
-# Those on the cluster wait more than they work.
+# Those that wait more than they work; what is slow to make is made once for each file.
 SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch)
 # The tests start hundreds of interpreters: what these import is to be compiled once.
@@ -92,7 +92,7 @@ unit: .venv/stamp ## Tests without a cluster
 
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
 	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
-	$(PYTEST) tests/integration $(PARALLEL) $(call again,tests/integration)
+	$(PYTEST) tests/integration $(SIDE_BY_SIDE) $(call again,tests/integration)
 
 e2e: up ## Tests on the whole cluster
 	$(DEVCLUSTER) tools versitygw >/dev/null
