@@ -204,7 +204,6 @@ async def test_a_whole_job_tells_both_and_is_repeated(
     monkeypatch.chdir(tmp_path)
     place = Place(a_dataset(tmp_path / "dataset", rings), tmp_path / "study", tmp_path / "work")
     spec = {"models": ["Linear", "MLP"], "ensemble": "Stacking", "budget": {"timeSeconds": 600, "maxModels": 2}}
-    spec["validation"] = {"folds": 2}
     job = an_automl_job(**spec, quantization="Int8", registerAs="rings")
     found = await learn(job, place, lambda _progress: None)
     assert found.quantized
