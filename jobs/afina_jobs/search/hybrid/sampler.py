@@ -1,0 +1,172 @@
+"""HybridSampler: an Optuna sampler that learns from this search and from earlier ones."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial
+from threadpoolctl import ThreadpoolController
+
+from afina_jobs.search.hybrid.acquisition import log_expected_improvement, most_promising
+from afina_jobs.search.hybrid.history import Trends, agreement
+from afina_jobs.search.hybrid.observations import Observations, observe
+from afina_jobs.search.hybrid.space import Floats, UnitSpace
+from afina_jobs.search.hybrid.surrogate import Limit, best_and_last, fit_surrogate, scalarised
+
+STARTUP_TRIALS = 5
+"""So many trials come before the first model, when there is no history."""
+WARM_TRIALS = 3
+"""So many trials follow the history alone."""
+BOLD_EVERY = 3
+"""Each third proposal of the model goes where the mean less one deviation is least, and not for the improvement."""
+MOST_TRIALS = 150
+"""So many trials of a long search are modelled: the best half, and the last of the others."""
+
+
+class HybridSampler(BaseSampler):
+    """Proposes what a Gaussian process over all results so far finds most promising.
+
+    The first trial is the centre of the space, the next few are random. Then each proposal maximises the expected
+    improvement on the best expected result, and each third one is bolder. Values are transformed as suits them;
+    categories, conditions, constraints, running, pruned and failed trials are taken into account; several objectives
+    are joined by other weights in each trial (ParEGO: Knowles, IEEE Transactions on Evolutionary Computation 10(1),
+    2006).
+
+    Each earlier study (`history`) adds a trend to the process, whose share is learned; parameters are mapped by name.
+    While the results contradict what the history expected of them, it is left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        startup_trials: int = STARTUP_TRIALS,
+        search_space: Mapping[str, BaseDistribution] | None = None,
+        history: Sequence[Study] = (),
+    ) -> None:
+        """Make a sampler.
+
+        Arguments:
+            seed: makes the proposals repeatable.
+            startup_trials: so many trials come before the first model, when there is no history.
+            search_space: all parameters that there can be. Unset: those of the trials so far, so that the first
+                trial can have nothing from the history.
+            history: earlier studies of a similar problem.
+        """
+        self._rng = np.random.default_rng(seed)
+        self._random = RandomSampler(seed)
+        self._startup_trials = startup_trials
+        self._search_space = search_space
+        self._history = history
+        self._trends = Trends((), {})
+
+    def reseed_rng(self) -> None:
+        """Draw other numbers than a copy of this sampler in another process."""
+        self._rng = np.random.default_rng()
+        self._random.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All parameters that are known, also those that some trials do not have."""
+        found = self._search_space
+        if found is None:
+            trials = study.get_trials(deepcopy=False)
+            found = {name: trial.distributions[name] for trial in trials for name in sorted(trial.distributions)}
+        return {name: distribution for name, distribution in found.items() if not distribution.single()}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A parameter that was not known: its centre in the first trial, else any value."""
+        if trial.number == 0:
+            space = UnitSpace({param_name: param_distribution})
+            return space.decode(space.centre(self._rng))[param_name]
+        return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The most promising parameters."""
+        if not search_space:
+            return {}
+        # Matrices of some hundred rows: BLAS' other threads would only wait for each other, all processors busy.
+        with _blas().limit(limits=1, user_api="blas"):
+            return self._proposal(study, trial, search_space)
+
+    def _proposal(
+        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        space = UnitSpace(search_space)
+        seen = observe(study, trial, space)
+        trends = self._trends_in(search_space)
+        if len(trends) and len(seen.points) < WARM_TRIALS:
+            return space.decode(self._expected_by_history(space, seen, trends))
+        if agreement(seen.points, seen.values, trends) <= 0:
+            trends = Trends((), search_space)
+        if trial.number == 0:
+            return space.decode(space.centre(self._rng))
+        if not len(seen.points) or (len(seen.points) < self._startup_trials and not len(trends)):
+            return space.decode(space.random(self._rng, 1)[0])
+        return space.decode(self._by_model(space, seen, trends, trial.number))
+
+    def history_agreement(self, study: Study, trial: FrozenTrial) -> float:
+        """Spearman's rank correlation of the results so far with what the history expected; 1 while they are few.
+
+        Where it is 0 or less, the history is left out.
+        """
+        search_space = self.infer_relative_search_space(study, trial)
+        seen = observe(study, trial, UnitSpace(search_space))
+        with _blas().limit(limits=1, user_api="blas"):
+            return agreement(seen.points, seen.values, self._trends_in(search_space))
+
+    def _trends_in(self, search_space: Mapping[str, BaseDistribution]) -> Trends:
+        if self._trends.space != search_space:
+            self._trends = Trends(self._history, search_space)
+        return self._trends
+
+    def _expected_by_history(self, space: UnitSpace, seen: Observations, trends: Trends) -> Floats:
+        """What did best in earlier searches; but the second trial is drawn, to tell whether they help at all."""
+        known = np.concatenate([seen.points, seen.pending])
+        anywhere = space.random(self._rng, 1)
+        if len(known) == 1:
+            drawn: Floats = anywhere[0]
+            return drawn
+
+        def score(candidates: Floats) -> Floats:
+            expected: Floats = trends.predict(candidates).mean(axis=1)
+            return -expected
+
+        return most_promising(space, score, anywhere, known, seen.conditions, self._rng)
+
+    def _by_model(self, space: UnitSpace, seen: Observations, trends: Trends, number: int) -> Floats:
+        values = scalarised(seen.values, self._rng)
+        excess = np.maximum(seen.violations, 0).sum(axis=1)
+        standing = np.argsort(np.lexsort((values, excess))).astype(float)
+        chosen = best_and_last(standing, MOST_TRIALS)
+        points, order = seen.points[chosen], np.argsort(standing[chosen])
+        process = fit_surrogate(points, values[chosen], space.categorical, trends.predict(points))
+        process = process.believing(seen.pending, trends.predict(seen.pending))
+        limits = [Limit(column, points, space.categorical) for column in seen.violations[chosen].T]
+        feasible = points[excess[chosen] == 0]
+        incumbent = process.predict(feasible, trends.predict(feasible))[0].min(initial=np.inf)
+        bold = (number - self._startup_trials) % BOLD_EVERY == 0
+
+        def score(candidates: Floats) -> Floats:
+            found = np.zeros(len(candidates))
+            for limit in limits:
+                found += limit.log_feasibility(candidates)
+            if len(feasible):
+                mean, deviation = process.predict(candidates, trends.predict(candidates))
+                found += deviation - mean if bold else log_expected_improvement(mean, deviation, incumbent)
+            return found
+
+        known = np.concatenate([seen.points, seen.pending])
+        return most_promising(space, score, points[order], known, seen.conditions, self._rng)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
