@@ -106,7 +106,7 @@ e2e-torch: up ## Tests of what needs torch, on the whole cluster (an image of 5 
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl bench-judge bench-serving bench-int8 soak-rollouts
+.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 soak-rollouts
 # The peers' packages conflict with ours.
 PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs
 bench-start: ## From apply to the first trial's start, next to a plain Job
@@ -123,6 +123,9 @@ bench-judge: .venv/stamp ## The canary judge next to fixed thresholds and counte
 
 bench-serving: .venv/stamp $(PEERS)/serving-peers/stamp ## The model server next to bare uvicorn, Ray Serve and MLServer
 	PYTHONPATH=tests $(BIN)/python tests/bench/serving.py $(PEERS)/serving-peers $$($(DEVCLUSTER) tools traefik) $(ARGS)
+
+bench-search: .venv/stamp $(PEERS)/search-tables/stamp ## Hybrid next to TPE and GPSampler: regret by trials, time of a proposal
+	PYTHONPATH=tests $(BIN)/python tests/bench/search.py $(PEERS)/search-tables/lib/python3.11/site-packages $(ARGS)
 
 bench-int8: .venv/stamp ## A wide perceptron in floats and in 8 bits, next to ONNX Runtime's and torch's
 	$(BIN)/python tests/bench/int8.py
