@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 
+from afina_api.algorithm import Algorithm
 from afina_api.base import (
     FINISHED,
     STARTED,
@@ -22,6 +23,7 @@ from afina_api.base import (
     rule,
 )
 from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName
+from afina_api.pruning import Pruning
 
 MAX_TRIALS = 10_000
 MAX_GRID = 100_000
@@ -40,57 +42,6 @@ class Objective(Model):
     """Which way is better."""
     target: float | None = None
     """The job ends, succeeded, when a trial is at least as good as this."""
-
-
-class AlgorithmSettings(Model):
-    """What can be set on a search algorithm; what is unset keeps Optuna's default."""
-
-    startup_trials: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """TPE, GP: so many random trials come before the model decides."""
-    candidates: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """TPE: so many candidates are compared for each trial."""
-
-
-class Algorithm(Model):
-    """How the next parameters are chosen."""
-
-    rules: ClassVar = (
-        rule(
-            "!has(self.settings) || !has(self.settings.startupTrials) || self.name in ['TPE', 'GP']",
-            "startupTrials is a setting of TPE and GP only: remove it",
-            field=".settings.startupTrials",
-        ),
-        rule(
-            "!has(self.settings) || !has(self.settings.candidates) || self.name == 'TPE'",
-            "candidates is a setting of TPE only: remove it",
-            field=".settings.candidates",
-        ),
-    )
-
-    name: Literal["TPE", "GP", "Random", "Grid"] = "TPE"
-    """TPE: tree-structured Parzen estimator, good everywhere. GP: Gaussian process, strongest on smooth numeric
-    spaces; runs in the torch image. Random: the baseline. Grid: every combination, in random order."""
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    """The same seed proposes the same parameters, as long as trials end in the same order."""
-    settings: AlgorithmSettings | None = None
-    """Settings of the algorithm."""
-
-    @model_validator(mode="after")
-    def _settings_belong_to_algorithm(self) -> Self:
-        settings = self.settings or AlgorithmSettings()
-        if settings.startup_trials is not None and self.name not in ("TPE", "GP"):
-            raise ValueError("startupTrials is a setting of TPE and GP only: remove it")
-        if settings.candidates is not None and self.name != "TPE":
-            raise ValueError("candidates is a setting of TPE only: remove it")
-        return self
-
-
-class Pruning(Model):
-    """Ends trials early whose intermediate values look bad."""
-
-    name: Literal["Median", "SuccessiveHalving"]
-    """Median: worse than the median of the earlier trials at the same step. SuccessiveHalving: asynchronous
-    successive halving (ASHA), keeps the best quarter at each rung."""
 
 
 class Budget(Model):
@@ -254,6 +205,11 @@ class TuningJobSpec(Model):
             "Grid needs a step on every float parameter",
             field=".parameters",
         ),
+        rule(
+            "!has(self.algorithm) || self.algorithm.name != 'CmaEs' || self.parameters.exists(p, !has(p.categorical))",
+            "CmaEs needs a float or int parameter: use TPE",
+            field=".parameters",
+        ),
     )
 
     objectives: Annotated[
@@ -306,6 +262,12 @@ class TuningJobSpec(Model):
             raise ValueError("Grid needs a step on every float parameter")
         if size > MAX_GRID:
             raise ValueError(f"the grid has {size:.0f} combinations, more than {MAX_GRID}: raise a step or use TPE")
+        return self
+
+    @model_validator(mode="after")
+    def _evolution_has_a_direction(self) -> Self:
+        if self.algorithm.name == "CmaEs" and all(parameter.categorical for parameter in self.parameters):
+            raise ValueError("CmaEs needs a float or int parameter: use TPE")
         return self
 
     @model_validator(mode="after")

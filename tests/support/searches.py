@@ -44,7 +44,7 @@ def a_job(
     metric: str = "rmse",
     parameters: Sequence[Json] = (X, N),
     algorithm: Json | None = None,
-    pruning: str | None = None,
+    pruning: str | Json | None = None,
     name: str = "a-job",
     uid: str = "",
 ) -> Json:
@@ -61,7 +61,7 @@ def a_job(
         | ({} if timeout is None else {"timeoutSeconds": timeout}),
         "trial": kinds | (trial or {}),
     }
-    spec |= {"pruning": {"name": pruning}} if pruning else {}
+    spec |= {"pruning": {"name": pruning} if isinstance(pruning, str) else pruning} if pruning else {}
     metadata = {"name": name, "namespace": "a-team", "uid": uid}
     return {"apiVersion": "afina.dev/v1alpha1", "kind": "TuningJob", "metadata": metadata, "spec": spec}
 

@@ -170,15 +170,100 @@ REFUSED: dict[str, Refused] = {
     "algorithm that does not exist": Refused(
         {"spec.algorithm": {"name": "Magic"}}, "spec.algorithm.name", 'supported values: "TPE"', "'TPE'"
     ),
-    "TPE's setting on Random": Refused(
-        {"spec.algorithm": {"name": "Random", "settings": {"candidates": 9}}},
+    "TPE's settings on Random": Refused(
+        {"spec.algorithm": {"name": "Random", "tpe": {"candidates": 9}}},
         "spec.algorithm",
-        "candidates is a setting of TPE only",
+        "tpe holds the settings of TPE only: remove it",
     ),
-    "startup trials on Grid": Refused(
-        {"spec.algorithm": {"name": "Grid", "settings": {"startupTrials": 9}}},
+    "settings of two algorithms": Refused(
+        {"spec.algorithm": {"name": "CmaEs", "cmaEs": {}, "nsgaii": {}}},
         "spec.algorithm",
-        "startupTrials is a setting of TPE and GP only",
+        "nsgaii holds the settings of NSGAII only",
+    ),
+    "settings without the name of their algorithm": Refused(
+        {"spec.algorithm": {"qmc": {"scramble": True}}}, "spec.algorithm", "qmc holds the settings of QMC only"
+    ),
+    "setting of another algorithm": Refused(
+        {"spec.algorithm": {"name": "GP", "gp": {"candidates": 9}}},
+        "spec.algorithm.gp.candidates",
+        "unknown field",
+        "Extra inputs",
+    ),
+    "population of one": Refused(
+        {"spec.algorithm": {"name": "NSGAII", "nsgaii": {"populationSize": 1}}},
+        "spec.algorithm.nsgaii.populationSize",
+        "greater than or equal to 2",
+    ),
+    "CmaEs over categories": Refused(
+        {
+            "spec.algorithm": {"name": "CmaEs"},
+            "spec.parameters": [{"name": "learning_rate", "categorical": {"choices": ["a", "b"]}}],
+        },
+        "spec.parameters",
+        "CmaEs needs a float or int parameter: use TPE",
+    ),
+    "pruning's settings on another": Refused(
+        {"spec.pruning": {"name": "Median", "wilcoxon": {}}},
+        "spec.pruning",
+        "wilcoxon holds the settings of Wilcoxon only: remove it",
+    ),
+    "Percentile of nothing": Refused(
+        {"spec.pruning": {"name": "Percentile"}}, "spec.pruning", "Percentile needs its settings in percentile"
+    ),
+    "percentile beyond 100": Refused(
+        {"spec.pruning": {"name": "Percentile", "percentile": {"percentile": 101}}},
+        "spec.pruning.percentile.percentile",
+        "less than or equal to 100",
+    ),
+    "Threshold without a bound": Refused(
+        {"spec.pruning": {"name": "Threshold", "threshold": {}}},
+        "spec.pruning.threshold",
+        "Threshold needs lower, upper or both",
+    ),
+    "Threshold upside down": Refused(
+        {"spec.pruning": {"name": "Threshold", "threshold": {"lower": 2, "upper": 2}}},
+        "spec.pruning.threshold",
+        "lower must be less than upper",
+    ),
+    "Hyperband upside down": Refused(
+        {"spec.pruning": {"name": "Hyperband", "hyperband": {"minResource": 9, "maxResource": 9}}},
+        "spec.pruning.hyperband",
+        "minResource must be less than maxResource",
+    ),
+    "Hyperband that waits for a rung it does not know": Refused(
+        {"spec.pruning": {"name": "Hyperband", "hyperband": {"bootstrapCount": 2}}},
+        "spec.pruning.hyperband",
+        "bootstrapCount needs maxResource",
+    ),
+    "SuccessiveHalving that waits for a rung it does not know": Refused(
+        {"spec.pruning": {"name": "SuccessiveHalving", "successiveHalving": {"bootstrapCount": 2}}},
+        "spec.pruning.successiveHalving",
+        "bootstrapCount needs minResource",
+    ),
+    "Wilcoxon that is never sure": Refused(
+        {"spec.pruning": {"name": "Wilcoxon", "wilcoxon": {"pThreshold": 0}}},
+        "spec.pruning.wilcoxon.pThreshold",
+        "should be greater than 0",
+        "greater than 0",
+    ),
+    "Patient without patience": Refused(
+        {"spec.pruning": {"name": "Patient"}}, "spec.pruning", "Patient needs its settings in patient"
+    ),
+    "Patient of a Patient": Refused(
+        {"spec.pruning": {"name": "Patient", "patient": {"patience": 1, "pruner": {"name": "Patient"}}}},
+        "spec.pruning.patient.pruner.name",
+        'supported values: "Median"',
+        "'Median'",
+    ),
+    "Patient of settings that are another's": Refused(
+        {
+            "spec.pruning": {
+                "name": "Patient",
+                "patient": {"patience": 1, "pruner": {"name": "Median", "hyperband": {}}},
+            }
+        },
+        "spec.pruning.patient.pruner",
+        "hyperband holds the settings of Hyperband only",
     ),
     "Grid over a continuous float": Refused(
         {"spec.algorithm": {"name": "Grid"}}, "spec.parameters", "Grid needs a step on every float parameter"
@@ -271,9 +356,57 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "spec.parameters": [{"name": f"p{n}", "int": {"min": 0, "max": 9}} for n in range(100)],
         "spec.trial.command.argv": ["true"],
     },
+    "CmaEs over some numbers": {"spec.algorithm": {"name": "CmaEs"}},
     "Grid over steps": {"spec.algorithm": {"name": "Grid"}, f"{_PARAMETER}.float": {"min": 0, "max": 1, "step": 0.25}},
-    "TPE's settings": {"spec.algorithm": {"name": "TPE", "seed": 7, "settings": {"startupTrials": 5, "candidates": 9}}},
-    "GP's setting": {"spec.algorithm": {"name": "GP", "settings": {"startupTrials": 5}}},
+    "TPE's settings": {
+        "spec.algorithm": {"seed": 7, "tpe": {"startupTrials": 5, "candidates": 9, "multivariate": False}}
+    },
+    "GP's settings": {"spec.algorithm": {"name": "GP", "gp": {"startupTrials": 5, "deterministic": True}}},
+    "CmaEs' settings": {
+        "spec.algorithm": {
+            "name": "CmaEs",
+            "cmaEs": {"startupTrials": 2, "populationSize": 6, "variant": "Separable", "considerPrunedTrials": True},
+        }
+    },
+    "NSGAII's settings": {
+        "spec.algorithm": {
+            "name": "NSGAII",
+            "nsgaii": {
+                "populationSize": 10,
+                "mutationProbability": 0.1,
+                "crossoverProbability": 1,
+                "swappingProbability": 0,
+            },
+        }
+    },
+    "NSGAIII's settings": {
+        "spec.algorithm": {"name": "NSGAIII", "nsgaiii": {"populationSize": 10, "dividingParameter": 4}}
+    },
+    "QMC's settings": {"spec.algorithm": {"name": "QMC", "qmc": {"sequence": "Halton", "scramble": True}}},
+    "Median's settings": {
+        "spec.pruning": {
+            "name": "Median",
+            "median": {"startupTrials": 0, "warmupSteps": 3, "intervalSteps": 2, "minTrials": 2},
+        }
+    },
+    "Percentile": {"spec.pruning": {"name": "Percentile", "percentile": {"percentile": 25}}},
+    "SuccessiveHalving from a step": {
+        "spec.pruning": {"name": "SuccessiveHalving", "successiveHalving": {"minResource": 2, "bootstrapCount": 2}}
+    },
+    "Hyperband to a step": {"spec.pruning": {"name": "Hyperband", "hyperband": {"maxResource": 81}}},
+    "Wilcoxon": {"spec.pruning": {"name": "Wilcoxon", "wilcoxon": {"pThreshold": 0.05, "startupSteps": 3}}},
+    "Threshold": {"spec.pruning": {"name": "Threshold", "threshold": {"upper": 10, "warmupSteps": 1}}},
+    "Patient": {"spec.pruning": {"name": "Patient", "patient": {"patience": 3}}},
+    "Patient of Percentile": {
+        "spec.pruning": {
+            "name": "Patient",
+            "patient": {
+                "patience": 3,
+                "minDelta": 0.01,
+                "pruner": {"name": "Percentile", "percentile": {"percentile": 75}},
+            },
+        }
+    },
     "python objective": {"spec.trial": {"python": {"entrypoint": "package.train:objective"}}},
     "builtin objective": {"spec.trial": {"builtin": {"name": "xgboost-cv", "config": {"dataset": "wine", "folds": 3}}}},
     "processors as a number": {"spec.trial.resources": {"cpu": 1, "memory": "2Gi", "gpu": 1}},

@@ -1,21 +1,33 @@
 """The spec's algorithm as an Optuna sampler that proposes the same again, whatever died in between."""
 
 import importlib
+import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna import Study
+from optuna import Study, samplers
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from afina_api.algorithm import (
+    Algorithm,
+    CmaEsSettings,
+    GPSettings,
+    NSGAIIISettings,
+    NSGAIISettings,
+    QMCSettings,
+    TPESettings,
+)
 from afina_api.parameters import Parameter
-from afina_api.tuningjob import Algorithm, AlgorithmSettings
+from afina_jobs.search.cmaes import ReplayingCmaEsSampler
+from afina_jobs.search.gp import ResumingGPSampler
 from afina_jobs.search.grid import GridSampler
-from afina_jobs.search.space import axis
+from afina_jobs.search.qmc import NumberedQMCSampler
+from afina_jobs.search.space import axis, distribution
 
 Make = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
@@ -27,24 +39,84 @@ def sampler_for(algorithm: Algorithm, parameters: Sequence[Parameter], seed: int
     Raises:
         ModuleNotFoundError: GP without torch.
     """
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)  # said to users of Optuna, for each trial anew
     if algorithm.name == "Grid":
         return GridSampler({parameter.name: axis(parameter) for parameter in parameters}, seed)
-    if algorithm.name == "GP":
-        importlib.import_module("torch")  # Optuna would miss it only at the first trial that needs it
+    if algorithm.name == "QMC":
+        return _qmc(algorithm.qmc or QMCSettings(), parameters, seed)
+    return PerTrialSampler(_MAKERS[algorithm.name](algorithm), seed)
 
-    return PerTrialSampler(_maker(algorithm), seed)
+
+def _qmc(settings: QMCSettings, parameters: Sequence[Parameter], seed: int) -> BaseSampler:
+    space = {parameter.name: distribution(parameter) for parameter in parameters}
+    return NumberedQMCSampler(space, qmc_type=settings.sequence.lower(), scramble=settings.scramble, seed=seed)
 
 
-def _maker(algorithm: Algorithm) -> Make:
-    settings = algorithm.settings or AlgorithmSettings()
-    startup: dict[str, Any] = {} if settings.startup_trials is None else {"n_startup_trials": settings.startup_trials}
-    candidates: dict[str, Any] = {} if settings.candidates is None else {"n_ei_candidates": settings.candidates}
-    makers: dict[str, Make] = {
-        "TPE": lambda seed: optuna.samplers.TPESampler(seed=seed, **startup, **candidates),
-        "GP": lambda seed: optuna.samplers.GPSampler(seed=seed, **startup),
-        "Random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+def _random(_: Algorithm) -> Make:
+    return lambda seed: samplers.RandomSampler(seed=seed)
+
+
+def _tpe(algorithm: Algorithm) -> Make:
+    settings = algorithm.tpe or TPESettings()
+    return lambda seed: samplers.TPESampler(
+        n_startup_trials=settings.startup_trials,
+        n_ei_candidates=settings.candidates,
+        multivariate=settings.multivariate,
+        seed=seed,
+    )
+
+
+def _gp(algorithm: Algorithm) -> Make:
+    importlib.import_module("torch")  # Optuna would miss it only at the first trial that needs it
+    settings = algorithm.gp or GPSettings()
+    return lambda seed: ResumingGPSampler(
+        n_startup_trials=settings.startup_trials, deterministic_objective=settings.deterministic, seed=seed
+    )
+
+
+def _cma_es(algorithm: Algorithm) -> Make:
+    settings = algorithm.cma_es or CmaEsSettings()
+    return lambda seed: ReplayingCmaEsSampler(
+        n_startup_trials=settings.startup_trials,
+        popsize=settings.population_size,
+        consider_pruned_trials=settings.consider_pruned_trials,
+        use_separable_cma=settings.variant == "Separable",
+        with_margin=settings.variant == "WithMargin",
+        lr_adapt=settings.variant == "LearningRateAdaptation",
+        warn_independent_sampling=False,
+        seed=seed,
+    )
+
+
+def _nsgaii(algorithm: Algorithm) -> Make:
+    settings = algorithm.nsgaii or NSGAIISettings()
+    return lambda seed: samplers.NSGAIISampler(**_genetic(settings), seed=seed)
+
+
+def _nsgaiii(algorithm: Algorithm) -> Make:
+    settings = algorithm.nsgaiii or NSGAIIISettings()
+    return lambda seed: samplers.NSGAIIISampler(
+        **_genetic(settings), dividing_parameter=settings.dividing_parameter, seed=seed
+    )
+
+
+def _genetic(settings: NSGAIISettings) -> dict[str, Any]:
+    return {
+        "population_size": settings.population_size,
+        "mutation_prob": settings.mutation_probability,
+        "crossover_prob": settings.crossover_probability,
+        "swapping_prob": settings.swapping_probability,
     }
-    return makers[algorithm.name]
+
+
+_MAKERS: Mapping[str, Callable[[Algorithm], Make]] = {
+    "Random": _random,
+    "TPE": _tpe,
+    "GP": _gp,
+    "CmaEs": _cma_es,
+    "NSGAII": _nsgaii,
+    "NSGAIII": _nsgaiii,
+}
 
 
 class PerTrialSampler(BaseSampler):

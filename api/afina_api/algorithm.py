@@ -1,0 +1,113 @@
+"""How a search chooses its next parameters: Optuna's samplers by Optuna's names, with Optuna's defaults."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from afina_api.base import Model
+from afina_api.choice import Choice, choice_rules
+
+StartupTrials = Annotated[int, Field(ge=1, le=1000)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class TPESettings(Model):
+    """Settings of TPE."""
+
+    startup_trials: StartupTrials = 10
+    """So many random trials come before the model decides."""
+    candidates: Annotated[int, Field(ge=1, le=10_000)] = 24
+    """So many candidates are compared for each trial."""
+    multivariate: bool | None = None
+    """Whether parameters are drawn together, so that what hangs together is learned. Unset: with one objective."""
+
+
+class GPSettings(Model):
+    """Settings of GP."""
+
+    startup_trials: StartupTrials = 10
+    """So many random trials come before the model decides."""
+    deterministic: bool = False
+    """Whether the same parameters always give the same value; then no noise is estimated."""
+
+
+class CmaEsSettings(Model):
+    """Settings of CmaEs."""
+
+    startup_trials: StartupTrials = 1
+    """So many random trials come before the first generation."""
+    population_size: Annotated[int, Field(ge=4, le=1000)] | None = None
+    """Trials of one generation. Unset: 4 + 3 ln(number of numeric parameters), rounded down."""
+    variant: Literal["Full", "Separable", "WithMargin", "LearningRateAdaptation"] = "Full"
+    """Full: learns how parameters hang together. Separable: does not, and so learns faster in many dimensions.
+    WithMargin: keeps parameters with steps from getting stuck. LearningRateAdaptation: for noisy values and many
+    local optima."""
+    consider_pruned_trials: bool = False
+    """Whether pruned trials count, by their last intermediate value; of use with Hyperband."""
+
+
+class NSGAIISettings(Model):
+    """Settings of NSGAII."""
+
+    population_size: Annotated[int, Field(ge=2, le=1000)] = 50
+    """Trials of one generation; those of the first are random."""
+    mutation_probability: Probability | None = None
+    """That a parameter is drawn anew. Unset: 1 / number of parameters."""
+    crossover_probability: Probability = 0.9
+    """That a trial has two parents, not one."""
+    swapping_probability: Probability = 0.5
+    """That a parameter comes from the second of two parents."""
+
+
+class NSGAIIISettings(NSGAIISettings):
+    """Settings of NSGAIII."""
+
+    dividing_parameter: Annotated[int, Field(ge=1, le=12)] = 3
+    """Divisions of each objective between the points by which trials are kept apart."""
+
+
+class QMCSettings(Model):
+    """Settings of QMC."""
+
+    sequence: Literal["Sobol", "Halton"] = "Sobol"
+    """Sobol: most even after 2, 4, 8, ... trials. Halton: after any number, in few dimensions."""
+    scramble: bool = False
+    """Whether the points are shuffled by the seed. Without it every search gets the same ones."""
+
+
+_SETTINGS_OF = {
+    "TPE": "tpe",
+    "GP": "gp",
+    "CmaEs": "cmaEs",
+    "NSGAII": "nsgaii",
+    "NSGAIII": "nsgaiii",
+    "QMC": "qmc",
+}
+
+
+class Algorithm(Choice):
+    """How the next parameters are chosen."""
+
+    rules: ClassVar = choice_rules(_SETTINGS_OF)
+    settings_of: ClassVar[Mapping[str, str]] = _SETTINGS_OF
+
+    name: Literal["TPE", "GP", "CmaEs", "NSGAII", "NSGAIII", "QMC", "Random", "Grid"] = "TPE"
+    """TPE: tree-structured Parzen estimator, good everywhere. GP: Gaussian process, strongest on smooth numeric
+    spaces; runs in the torch image. CmaEs: evolution strategy, for hundreds of trials of numeric parameters.
+    NSGAII, NSGAIII: genetic, for hundreds of trials. QMC: spread more evenly than at random. Random: the baseline.
+    Grid: every combination, in random order."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """The same seed proposes the same parameters, as long as trials end in the same order."""
+    tpe: TPESettings | None = None
+    """Settings of TPE."""
+    gp: GPSettings | None = None
+    """Settings of GP."""
+    cma_es: CmaEsSettings | None = None
+    """Settings of CmaEs."""
+    nsgaii: NSGAIISettings | None = None
+    """Settings of NSGAII."""
+    nsgaiii: NSGAIIISettings | None = None
+    """Settings of NSGAIII."""
+    qmc: QMCSettings | None = None
+    """Settings of QMC."""

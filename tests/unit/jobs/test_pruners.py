@@ -1,0 +1,95 @@
+"""Every pruning: in a job, and the same after its process was started anew."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from afina_api.reasons import Reason
+from afina_api.tuningjob import TuningJob
+from afina_jobs.contract import Pruned, Report, Succeeded
+from afina_jobs.study.ledger import Ledger
+from afina_jobs.study.storage import open_storage, sqlite_url
+from support.searches import Search, a_job
+
+Json = dict[str, Any]
+
+PRUNINGS: dict[str, Json] = {
+    "Median": {"name": "Median", "median": {"startupTrials": 1}},
+    "Percentile": {"name": "Percentile", "percentile": {"percentile": 30, "startupTrials": 1, "intervalSteps": 2}},
+    "SuccessiveHalving": {"name": "SuccessiveHalving"},
+    "SuccessiveHalving from a step": {
+        "name": "SuccessiveHalving",
+        "successiveHalving": {"minResource": 2, "reductionFactor": 2},
+    },
+    "Hyperband": {"name": "Hyperband", "hyperband": {"minResource": 8}},
+    "Hyperband to a step": {"name": "Hyperband", "hyperband": {"maxResource": 2}},
+    "Wilcoxon": {"name": "Wilcoxon", "wilcoxon": {"pThreshold": 0.2}},
+    "Threshold": {"name": "Threshold", "threshold": {"upper": 0.8, "warmupSteps": 2}},
+    "Patient": {"name": "Patient", "patient": {"patience": 1}},
+    "Patient of Median": {
+        "name": "Patient",
+        "patient": {"patience": 0, "pruner": {"name": "Median", "median": {"startupTrials": 1}}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty database: to make one takes longer than a test."""
+    folder = tmp_path_factory.mktemp("studies")
+    open_storage(sqlite_url(folder)).engine.dispose()
+    return folder
+
+
+@pytest.mark.parametrize("pruning", PRUNINGS.values(), ids=PRUNINGS)
+async def test_prunes_in_a_job(pruning: Json, database: Path, tmp_path: Path) -> None:
+    # The first trial is the best at each step; the others get worse, and the last ones never end by themselves. What
+    # has no step to begin at learns it from the first trial, and has nothing to compare the second with.
+    whole = 2 if pruning in (PRUNINGS["SuccessiveHalving"], PRUNINGS["Hyperband"]) else 1
+    script = f"""
+for step in 1 2 3 4 5 6 7 8; do echo "{{\\"step\\": $step, \\"rmse\\": $((AFINA_TRIAL_NUMBER * step))}}"; done
+[ $AFINA_TRIAL_NUMBER -lt {whole} ] || sleep 1000
+echo '{{"rmse": 1}}'
+"""
+    shutil.copy(database / "study.db", tmp_path)
+    search = Search(tmp_path, a_job(script=script, trials=3, pruning=pruning, trial={"timeoutSeconds": 30}))
+    verdict = await search.run()
+    assert verdict.reason == Reason.MAX_TRIALS_REACHED, verdict
+    states = [trial.state for trial in search.trials()]
+    assert states == [TrialState.COMPLETE] * whole + [TrialState.PRUNED] * (3 - whole)
+
+
+@pytest.mark.filterwarnings("ignore:WilcoxonPruner finds steps")
+@pytest.mark.parametrize("pruning", PRUNINGS.values(), ids=PRUNINGS)
+def test_prunes_the_same_whatever_died_in_between(pruning: Json, database: Path) -> None:
+    name = f"{list(PRUNINGS.values()).index(pruning)}"
+    straight = _ends(database, f"straight-{name}", pruning, restart=False)
+    assert {TrialState.COMPLETE, TrialState.PRUNED} == {state for state, _ in straight}
+    assert _ends(database, f"restarted-{name}", pruning, restart=True) == straight
+
+
+def _ends(database: Path, uid: str, pruning: Json, *, restart: bool) -> list[tuple[TrialState, int | None]]:
+    """How each of some trials ended, and at which step. The later ones are longer than the first."""
+    job = TuningJob.model_validate(a_job(script="true", pruning=pruning, name="same", uid=uid))
+    ledger = Ledger(open_storage(sqlite_url(database)), job)
+    for number in range(6):
+        if restart:
+            ledger.close()
+            ledger = Ledger(open_storage(sqlite_url(database)), job)
+        proposal = ledger.begin_trial(6)
+        assert proposal
+        _evaluate(ledger, number)
+    found = [(trial.state, trial.last_step) for trial in ledger.trials()]
+    ledger.close()
+    return found
+
+
+def _evaluate(ledger: Ledger, number: int) -> None:
+    for step in (1, 2, 8, 400, 800)[: 3 if number < 2 else 5]:
+        if ledger.report(number, Report(step, (number * 7 + step * 3) % 11 / 11)):
+            ledger.end_trial(number, Pruned("it looked bad"))
+            return
+    ledger.end_trial(number, Succeeded(number % 3))
