@@ -31,6 +31,14 @@ class Reason(Documented):
     TARGET_REACHED = "TargetReached", "True: a trial is at least as good as the objective's `target`."
     TIMEOUT_REACHED = "TimeoutReached", "True: `budget.timeoutSeconds` have passed and a trial has succeeded."
     SPACE_EXHAUSTED = "SpaceExhausted", "True: the grid has no combination left."
+    NO_IMPROVEMENT = (
+        "NoImprovement",
+        "True: `budget.maxTrialsWithoutImprovement` trials in a row were not better than the best.",
+    )
+    REGRET_ACCEPTABLE = (
+        "RegretAcceptable",
+        "True: the best value is likely to be within `budget.acceptableRegret` of the best that there is.",
+    )
 
     TOO_MANY_FAILED_TRIALS = "TooManyFailedTrials", "False: more trials failed than `budget.maxFailedTrials`."
     NO_TRIAL_SUCCEEDED = "NoTrialSucceeded", "False: the budget is spent and no trial has a value."

@@ -45,7 +45,7 @@ class Objective(Model):
 
 
 class Budget(Model):
-    """When the search is over. It may grow while the job runs."""
+    """When the search is over. All its ends are here, since all may be moved while the job runs."""
 
     max_trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 20
     """So many trials are evaluated."""
@@ -55,6 +55,11 @@ class Budget(Model):
     """One more failed trial than this and the job has failed."""
     timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
     """The search ends after so many seconds, suspended time not counted; what was found by then stands."""
+    max_trials_without_improvement: Annotated[int, Field(ge=1, le=MAX_TRIALS)] | None = None
+    """The search ends when so many trials in a row were not better than the best; failed ones do not count."""
+    acceptable_regret: Annotated[float, Field(gt=0)] | None = None
+    """The search ends when the best value is likely to be this close to the best that there is, in the metric's unit.
+    How close is estimated, for the worse, from 20 succeeded trials on."""
 
 
 class Source(Model):

@@ -5,6 +5,7 @@ The study's methods block, so they run in one thread of their own; everything el
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from afina_api.tuningjob import Budget, Objective
 from afina_jobs.contract import Pruned, Report
 from afina_jobs.objectives.base import InvalidObjectiveError, Slot
 from afina_jobs.progress import trial_line
+from afina_jobs.search.regret import RegretWatch
 from afina_jobs.stopping import Verdict, verdict
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import StorageFullError
@@ -60,6 +62,7 @@ class Engine:
         self._budget = budget
         self._combinations = combinations
         self._listeners = listeners
+        self._regret = RegretWatch(objective.goal, ledger.seed)
         self._before = 0.0
         self._began = time.monotonic()
         self._untold = set[int]()
@@ -144,8 +147,9 @@ class Engine:
             listener.trials_changed(trials)
         if ended_now is not None:
             self._tell(ended_now, trials)
-        seconds = self._seconds()
-        return verdict(trials, self._objective, self._budget(), seconds=seconds, combinations=self._combinations)
+        budget, seconds = self._budget(), self._seconds()
+        regret = math.inf if budget.acceptable_regret is None else await self._thread(self._regret, trials)
+        return verdict(trials, self._objective, budget, seconds=seconds, combinations=self._combinations, regret=regret)
 
     def _tell(self, number: int, trials: Sequence[FrozenTrial]) -> None:
         self._untold.discard(number)

@@ -1,15 +1,23 @@
 """When a search is over, and why. Decides from what it is given; reads no clock and no storage."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.reasons import Reason
 from afina_api.tuningjob import Budget, Objective, TrialCounts
 from afina_jobs.study.standing import best, count, ended, failure_text, last_failure, value_of
 
-_SUCCESSES = (Reason.MAX_TRIALS_REACHED, Reason.TARGET_REACHED, Reason.TIMEOUT_REACHED, Reason.SPACE_EXHAUSTED)
+_SUCCESSES = (
+    Reason.MAX_TRIALS_REACHED,
+    Reason.TARGET_REACHED,
+    Reason.TIMEOUT_REACHED,
+    Reason.SPACE_EXHAUSTED,
+    Reason.NO_IMPROVEMENT,
+    Reason.REGRET_ACCEPTABLE,
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,13 @@ class Verdict:
 
 
 def verdict(
-    trials: Sequence[FrozenTrial], objective: Objective, budget: Budget, *, seconds: float, combinations: float
+    trials: Sequence[FrozenTrial],
+    objective: Objective,
+    budget: Budget,
+    *,
+    seconds: float,
+    combinations: float,
+    regret: float = math.inf,
 ) -> Verdict | None:
     """The end of the search, or None while it goes on.
 
@@ -36,6 +50,7 @@ def verdict(
         budget: when the search is over.
         seconds: how long it has searched.
         combinations: how many sets of parameters there are to try; infinite for all algorithms but Grid.
+        regret: how far the best value is, at most, from the best that there is; infinite where it is not known.
     """
     counts = count(trials)
     leader = next(iter(best(trials, objective)), None)
@@ -45,6 +60,9 @@ def verdict(
     if counts.failed > budget.max_failed_trials:
         why = f"failed trials: {counts.failed}, more than budget.maxFailedTrials {budget.max_failed_trials}"
         return Verdict(Reason.TOO_MANY_FAILED_TRIALS, why + _failure(trials))
+    enough = _good_enough(leader, trials, budget, regret) if leader else None
+    if enough:
+        return enough
     spent = _spent(counts, budget, seconds, combinations)
     if spent is None or leader:
         return spent
@@ -56,6 +74,26 @@ def _reaches(value: float, objective: Objective) -> bool:
     if objective.target is None:
         return False
     return value <= objective.target if objective.goal == "Minimize" else value >= objective.target
+
+
+def _good_enough(leader: FrozenTrial, trials: Sequence[FrozenTrial], budget: Budget, regret: float) -> Verdict | None:
+    if budget.acceptable_regret is not None and regret <= budget.acceptable_regret:
+        found = f"no trial is likely to be better than trial {leader.number} by more than {regret:.3g}"
+        return Verdict(Reason.REGRET_ACCEPTABLE, f"{found}; budget.acceptableRegret is {budget.acceptable_regret:.3g}")
+    patience = budget.max_trials_without_improvement
+    since = _trials_since(leader, trials)
+    if patience is not None and since >= patience:
+        return Verdict(Reason.NO_IMPROVEMENT, f"{since} trials since trial {leader.number} were not better")
+    return None
+
+
+def _trials_since(leader: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """How many trials ended after the leader did, and not by failing."""
+    return sum(
+        trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        and (str(trial.datetime_complete), trial.number) > (str(leader.datetime_complete), leader.number)
+        for trial in trials
+    )
 
 
 def _spent(counts: TrialCounts, budget: Budget, seconds: float, combinations: float) -> Verdict | None:

@@ -290,6 +290,17 @@ REFUSED: dict[str, Refused] = {
     "timeout of no time": Refused(
         {"spec.budget.timeoutSeconds": 0}, "spec.budget.timeoutSeconds", "greater than or equal to 1"
     ),
+    "patience of no trial": Refused(
+        {"spec.budget.maxTrialsWithoutImprovement": 0},
+        "spec.budget.maxTrialsWithoutImprovement",
+        "greater than or equal to 1",
+    ),
+    "regret of nothing": Refused(
+        {"spec.budget.acceptableRegret": 0},
+        "spec.budget.acceptableRegret",
+        "should be greater than 0",
+        "greater than 0",
+    ),
     "no way to run a trial": Refused(
         {"spec.trial.command": REMOVE}, "spec.trial", "exactly one of python, command or builtin"
     ),
@@ -407,6 +418,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             },
         }
     },
+    "budget that ends early": {"spec.budget": {"maxTrialsWithoutImprovement": 10, "acceptableRegret": 0.001}},
     "python objective": {"spec.trial": {"python": {"entrypoint": "package.train:objective"}}},
     "builtin objective": {"spec.trial": {"builtin": {"name": "xgboost-cv", "config": {"dataset": "wine", "folds": 3}}}},
     "processors as a number": {"spec.trial.resources": {"cpu": 1, "memory": "2Gi", "gpu": 1}},

@@ -50,7 +50,14 @@ KIND = Kind(
     component="tuning",
     summary="Succeeded",
     reasons=Reason,
-    good_ends=(Reason.MAX_TRIALS_REACHED, Reason.TARGET_REACHED, Reason.TIMEOUT_REACHED, Reason.SPACE_EXHAUSTED),
+    good_ends=(
+        Reason.MAX_TRIALS_REACHED,
+        Reason.TARGET_REACHED,
+        Reason.TIMEOUT_REACHED,
+        Reason.SPACE_EXHAUSTED,
+        Reason.NO_IMPROVEMENT,
+        Reason.REGRET_ACCEPTABLE,
+    ),
     bad_ends=(
         Reason.TOO_MANY_FAILED_TRIALS,
         Reason.NO_TRIAL_SUCCEEDED,

@@ -51,7 +51,7 @@ def test_every_list_string_and_number_of_the_spec_is_bounded(kind: Kind) -> None
     unbounded_numbers |= {".objectives[].target", ".validation[].min", ".validation[].max"}
     pruning = (".pruning.threshold", ".pruning.patient.pruner.threshold")
     unbounded_numbers |= {f"{path}.{bound}" for path in pruning for bound in ("lower", "upper")}
-    unbounded_numbers |= {".pruning.patient.minDelta"}
+    unbounded_numbers |= {".pruning.patient.minDelta", ".budget.acceptableRegret"}
     unbounded_numbers |= {".limits.min", ".limits.max", ".promotion.thresholds[].value"}
     for path, node in _nodes(_schema(kind)["properties"]["spec"]):
         if node.get("type") == "array":

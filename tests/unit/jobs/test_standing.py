@@ -55,6 +55,11 @@ def trial(
     )
 
 
+def ended_at(seconds: int, found: FrozenTrial) -> FrozenTrial:
+    found.datetime_complete = BEGIN + timedelta(seconds=seconds)
+    return found
+
+
 def failed(number: int) -> FrozenTrial:
     return trial(number, attrs={REASON: "ExitCode", MESSAGE: f"exit code {number}"})
 
@@ -67,6 +72,7 @@ def pruned(number: int) -> FrozenTrial:
     return trial(number, state=TrialState.PRUNED)
 
 
+PATIENT = {"max_trials": 9, "max_trials_without_improvement": 2}
 AT_LEAST_2 = Objective(metric="auc", goal="Maximize", target=2)
 VERDICTS: dict[str, tuple[list[FrozenTrial], Objective, dict[str, Any], Reason | None]] = {
     "goes on with nothing": ([], RMSE, {}, None),
@@ -95,14 +101,47 @@ VERDICTS: dict[str, tuple[list[FrozenTrial], Objective, dict[str, Any], Reason |
         {"combinations": 3},
         Reason.MAX_TRIALS_REACHED,
     ),
+    "as many without improvement as are borne": (
+        [trial(0, 1), trial(1, 1), pruned(2)],
+        RMSE,
+        PATIENT,
+        Reason.NO_IMPROVEMENT,
+    ),
+    "a failed trial does not count as one without improvement": (
+        [trial(0, 1), trial(1, 1), failed(2)],
+        RMSE,
+        PATIENT,
+        None,
+    ),
+    "improved just now": ([trial(0, 2), trial(1, 3), trial(2, 1)], RMSE, PATIENT, None),
+    "the best ended last, whatever its number": (
+        [ended_at(9, trial(0, 1)), trial(1, 2), trial(2, 3)],
+        RMSE,
+        PATIENT,
+        None,
+    ),
+    "nothing succeeded that could be improved on": ([pruned(0), pruned(1)], RMSE, PATIENT, None),
+    "regret is small": ([trial(0, 1)], RMSE, {"regret": 0.01}, Reason.REGRET_ACCEPTABLE),
+    "regret is not small": ([trial(0, 1)], RMSE, {"regret": 0.011}, None),
+    "target before regret": ([trial(0, 2)], AT_LEAST_2, {"regret": 0.0}, Reason.TARGET_REACHED),
+    "failures before regret": (
+        [trial(0, 1), failed(1), failed(2)],
+        RMSE,
+        {"regret": 0.0},
+        Reason.TOO_MANY_FAILED_TRIALS,
+    ),
     "grid has nothing good": ([failed(0), pruned(1)], RMSE, {"combinations": 2}, Reason.NO_TRIAL_SUCCEEDED),
 }
 
 
 @pytest.mark.parametrize(("trials", "objective", "given", "reason"), VERDICTS.values(), ids=VERDICTS)
 def test_verdict(trials: list[FrozenTrial], objective: Objective, given: dict[str, Any], reason: Reason | None) -> None:
-    budget = Budget(max_trials=3, max_failed_trials=1, timeout_seconds=100)
-    found = verdict(trials, objective, budget, **{"seconds": 0.0, "combinations": math.inf} | given)
+    limits = {"max_trials": 3, "max_failed_trials": 1, "timeout_seconds": 100, "acceptable_regret": 0.01}
+    seen = {"seconds": 0.0, "combinations": math.inf}
+    budget = Budget.model_validate(limits | {name: given[name] for name in given if name in Budget.model_fields})
+    found = verdict(
+        trials, objective, budget, **seen | {name: given[name] for name in given if name not in Budget.model_fields}
+    )
     assert (found and found.reason) == reason
     if found and not found.succeeded and any(trial.state == TrialState.FAIL for trial in trials):
         assert "ExitCode: exit code" in found.message
