@@ -27,6 +27,7 @@ from afina_api.pruning import Pruning
 
 MAX_TRIALS = 10_000
 MAX_GRID = 100_000
+MAX_IMPORTANCES = 20
 PLACEHOLDER = re.compile(r"\$\(params\.([^)]*)\)")
 """A parameter's place in `trial.command.argv`, as Tekton writes it."""
 
@@ -331,6 +332,26 @@ class TrialFailure(Model):
     """Why, for people: the last line it logged, or the exception."""
 
 
+class ParameterImportance(Model):
+    """How much a parameter decides about the value."""
+
+    name: ParameterName
+    """Name of the parameter."""
+    value: Annotated[float, Field(ge=0, le=1)]
+    """Its share; those of all parameters sum up to 1."""
+
+
+class Forecast(Model):
+    """What more trials would likely bring: with 80 % probability, or more, a best value between the two."""
+
+    trials: Annotated[int, Field(ge=1)]
+    """After so many more trials: those that the budget has left, or as many again as there were."""
+    optimistic: float
+    """One search in ten would find a better best value than this."""
+    pessimistic: float
+    """At most one search in ten would find none that is as good as this, which often is the best value so far."""
+
+
 class Summary(Model):
     """The state at a glance, as `kubectl get` shows it."""
 
@@ -347,6 +368,10 @@ class TuningJobStatus(Status):
     """How many trials are in which state."""
     best: Annotated[list[BestTrial] | None, Field(max_length=5)] = None
     """The best trials, best first."""
+    importance: Annotated[list[ParameterImportance] | None, Field(max_length=MAX_IMPORTANCES)] = None
+    """Which parameters decide about the value, by PED-ANOVA, the weightiest first; from 10 succeeded trials on."""
+    forecast: Forecast | None = None
+    """What more trials would likely bring; from 10 succeeded trials on."""
     last_failure: TrialFailure | None = None
     """The last trial that failed, and why."""
     summary: Summary | None = None

@@ -15,11 +15,12 @@ from afina_api.tuningjob import TuningJob
 from afina_jobs.driver import Settings
 from afina_jobs.livespec import LiveBudget, read_object
 from afina_jobs.process.environment import trial_environment
+from afina_jobs.report.importance import ImportanceWatch
 from afina_jobs.report.pod import STATUS_SECONDS, STOPPED_STATUS_SECONDS, end, has_a_status
 from afina_jobs.report.reporter import Reporter
 from afina_jobs.report.status import status
 from afina_jobs.results.write import write_results
-from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
+from afina_jobs.session import CannotBeginError, Place, combinations, make_engine, open_ledger
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.storage import sqlite_url
 from afina_jobs.study.thread import StudyThread
@@ -51,12 +52,14 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     log.info("seed %d: set spec.algorithm.seed to it to search the same way again", ledger.seed)
     budget = LiveBudget(settings.spec, job.spec.budget)
     mirror = Mirror(job, ledger.identity, ledger.seed) if os.environ.get("MLFLOW_TRACKING_URI") else None
-    reporter = _reporter(job, budget, mirror)
-    listeners = [listener for listener in (mirror, reporter) if listener]
+    importance = ImportanceWatch(ledger.study, thread)
+    reporter = _reporter(job, budget, mirror, importance)
+    listeners = [listener for listener in (mirror, importance, reporter) if listener]
     place = Place(settings.workspace, settings.source)
     engine = make_engine(job, budget, ledger, thread, trial_environment(job.spec.trial), place, listeners)
     try:
         found = await engine.run()
+        await importance.finish()
         if reporter:
             reporter.rest()
         artifacts = await thread(write_results, ledger.study, job, settings.study)
@@ -72,13 +75,16 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     return found
 
 
-def _reporter(job: TuningJob, budget: LiveBudget, mirror: Mirror | None) -> Reporter | None:
+def _reporter(
+    job: TuningJob, budget: LiveBudget, mirror: Mirror | None, importance: ImportanceWatch
+) -> Reporter | None:
     if not has_a_status(job.metadata):
         log.info("not in a cluster: no status is reported")
         return None
 
     def make_status(trials: Sequence[FrozenTrial], at_rest: bool) -> dict[str, Any]:
         tracking = mirror.tracking if mirror else None
-        return status(trials, job.spec.objectives[0], budget(), tracking, at_rest=at_rest)
+        objective, ways = job.spec.objectives[0], combinations(job.spec)
+        return status(trials, objective, budget(), tracking, importance.latest, ways, at_rest=at_rest)
 
     return Reporter(job.metadata, make_status, job.kind)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from afina_api.tuningjob import TuningJob, TuningJobSpec
 from afina_jobs.session import combinations
 from afina_jobs.stopping import Verdict
+from afina_jobs.study.forecast import forecast
 from afina_jobs.study.standing import best, count, ended, value_of
 
 
@@ -70,6 +71,10 @@ def summary(verdict: Verdict, trials: Sequence[FrozenTrial], spec: TuningJobSpec
     for leader in best(trials, spec.objectives[0]):
         lines += ["", f"Best: {spec.objectives[0].metric} {value_of(leader):.6g} (trial {leader.number})"]
         lines += [f"  {name}: {value}" for name, value in leader.params.items()]
+    more = forecast(trials, spec.objectives[0], spec.budget, combinations(spec))
+    if more:
+        likely = f"between {more.optimistic:.6g} and {more.pessimistic:.6g}"
+        lines += ["", f"{more.trials} more trials would likely end with a best {spec.objectives[0].metric} {likely}."]
     lines += ["", *(f"{title}: {path}" for title, path in _results(folder) if path.exists()), ""]
     if verdict.succeeded:
         lines.append(

@@ -1,6 +1,7 @@
 """The driver's part of a TuningJob's status, from its trials. Pure."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +12,14 @@ from afina_api.tuningjob import (
     BestTrial,
     Budget,
     Objective,
+    ParameterImportance,
     ParameterValue,
     Summary,
     TrialFailure,
     TuningJobStatus,
 )
 from afina_jobs.contract import text
+from afina_jobs.study.forecast import forecast
 from afina_jobs.study.ledger import MESSAGE, REASON
 from afina_jobs.study.standing import best, count, ended, last_failure, value_of
 
@@ -26,9 +29,16 @@ MAX_BEST_BYTES = 32_768
 
 
 def status(
-    trials: Sequence[FrozenTrial], objective: Objective, budget: Budget, tracking: Tracking | None, *, at_rest: bool
+    trials: Sequence[FrozenTrial],
+    objective: Objective,
+    budget: Budget,
+    tracking: Tracking | None,
+    importance: Sequence[ParameterImportance],
+    combinations: float = math.inf,
+    *,
+    at_rest: bool,
 ) -> dict[str, Any]:
-    """The status as JSON.
+    """The status as JSON. A grid has so many combinations, everything else infinitely many.
 
     At rest no trial counts as running: the processes have been ended, whatever the storage will resume.
     """
@@ -39,6 +49,8 @@ def status(
         conditions=[],
         trials=counts.model_copy(update={"running": 0}) if at_rest else counts,
         best=_fitting(leaders),
+        importance=list(importance) or None,
+        forecast=forecast(trials, objective, budget, combinations),
         last_failure=_failure(failed) if failed else None,
         summary=Summary(
             best=f"{objective.metric} {leaders[0].values[objective.metric]:.6g}" if leaders else "",

@@ -9,24 +9,29 @@ from pathlib import Path
 
 from optuna import Study
 from optuna import visualization as show
+from optuna.trial import TrialState
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 from afina_api.tuningjob import Objective
+from afina_jobs.study.importance import evaluator
 from afina_jobs.study.standing import best, value_of
-from afina_models.imports import without
-
-with without("sklearn"):  # of use for importances of another kind
-    import optuna.importance  # noqa: F401 - before the plots ask for it
 
 if "mlflow" in sys.modules:
     import pandas  # noqa: F401 - the thread that logs to MLflow imports it, and plotly would take it half imported
 
 log = logging.getLogger(__name__)
 
+
+def _importances(study: Study, target_name: str) -> Figure:
+    """As the status says them."""
+    succeeded = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    return show.plot_param_importances(study, evaluator=evaluator(succeeded), target_name=target_name)
+
+
 _PLOTS: dict[str, Callable[..., Figure]] = {
     "history": show.plot_optimization_history,
-    "param_importances": show.plot_param_importances,
+    "param_importances": _importances,
     "parallel_coordinate": show.plot_parallel_coordinate,
     "slice": show.plot_slice,
 }

@@ -112,7 +112,7 @@ def test_never_writes_to_a_successor_of_the_same_name(control_plane: Any, tmp_pa
     assert "another has its name" in reported.driver.log()
 
 
-def test_writes_at_most_once_a_second(control_plane: Any, tmp_path: Path) -> None:
+def test_writes_all_that_it_knows_at_most_once_a_second(control_plane: Any, tmp_path: Path) -> None:
     reported = Reported(control_plane, tmp_path, "bounded", a_job(script=ONE, trials=40))
     before = int(reported.get()["metadata"]["resourceVersion"])
     began = time.monotonic()
@@ -120,5 +120,7 @@ def test_writes_at_most_once_a_second(control_plane: Any, tmp_path: Path) -> Non
     seconds = time.monotonic() - began
     found = reported.get()
     assert found["status"]["trials"]["succeeded"] == 40
+    assert found["status"]["importance"] == [{"name": "n", "value": 0.5}, {"name": "x", "value": 0.5}]
+    assert found["status"]["forecast"] == {"trials": 40, "optimistic": 1, "pessimistic": 1}
     # Nothing else writes to this server, so that versions count the writes, a few of the server's own aside.
     assert int(found["metadata"]["resourceVersion"]) - before < seconds + 10

@@ -154,7 +154,7 @@ def test_of_equals_the_earliest_is_best() -> None:
 
 
 def a_status(trials: list[FrozenTrial], *, at_rest: bool = False, tracking: Tracking | None = None) -> dict[str, Any]:
-    return status(trials, RMSE, Budget(max_trials=30), tracking, at_rest=at_rest)
+    return status(trials, RMSE, Budget(max_trials=30), tracking, (), at_rest=at_rest)
 
 
 def test_status_says_all_that_the_driver_owns_and_nothing_else() -> None:
@@ -192,6 +192,7 @@ def test_status_stays_small() -> None:
     assert 1 <= len(found["best"]) < 5
     assert len(json.dumps(found["best"][1:])) <= MAX_BEST_BYTES
     assert len(found["lastFailure"]["message"]) == 1024
+    assert found["forecast"]["trials"] == 2000
     assert len(a_status([trial(number, number) for number in range(9)])["best"]) == 5
     TuningJobStatus.model_validate(found)
 
