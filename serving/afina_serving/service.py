@@ -18,7 +18,7 @@ from afina_serving.model import ServedModel
 from afina_serving.prediction_log import Logging, PredictionLog
 from afina_serving.settings import Limits
 from afina_serving.shadow import Shadow
-from afina_serving.work import Task, Work
+from afina_serving.work import QuickWork, Task, Work
 
 _RETRY_SECONDS = 1
 
@@ -42,7 +42,7 @@ class Service:
         self.metrics = Metrics(model.identity, model.drift.indices)
         self.shadow = Shadow(shadow_url, model.identity.revision, self.metrics) if shadow_url else None
         self.log = PredictionLog(*logging, model.identity, model.types, self.metrics) if logging else None
-        self._quick = Work(self._answered_here)
+        self._quick = QuickWork(self._answered_here)
         self._long = Work(self._answered_in_thread, model.parallel)
         self._threads = ThreadPoolExecutor(model.parallel, "predict")
 
@@ -96,7 +96,7 @@ class Service:
             message = f"the prediction took more than {self.limits.timeout_seconds:g} s: send fewer rows"
             raise RequestError(504, message) from error
 
-    async def _answered_here(self, tasks: Sequence[Task]) -> list[Answer | Exception]:
+    def _answered_here(self, tasks: Sequence[Task]) -> list[Answer | Exception]:
         self.metrics.began(len(tasks))
         return answered(self.model, tasks)
 

@@ -1,4 +1,4 @@
-"""The queue to the model: what waits is answered together, when what came before is answered."""
+"""What comes at the same time is answered together: in one turn of the event loop, or while others are answered."""
 
 import asyncio
 from collections import deque
@@ -11,7 +11,8 @@ _MAX_BATCH_BYTES = 65_536
 """Of the bodies of requests that are answered together; one alone may be longer."""
 
 Task = Callable[[], Question]
-Answering = Callable[[Sequence[Task]], Awaitable[Sequence[Answer | Exception]]]
+Answers = Sequence[Answer | Exception]
+Answering = Callable[[Sequence[Task]], Awaitable[Answers]]
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,56 @@ class _Waiting:
     answer: asyncio.Future[Answer]
 
 
+@dataclass
+class _Turn:
+    """The first request, which is answered by who asks it, and those that came since."""
+
+    tasks: list[Task]
+    size: int
+    others: list[asyncio.Future[Answer]]
+
+
+class QuickWork:
+    """Requests that are answered at once, in the event loop: those that came in one turn of it together."""
+
+    def __init__(self, answering: Callable[[Sequence[Task]], Answers]) -> None:
+        self._answering = answering
+        self._turn: _Turn | None = None
+
+    async def do(self, task: Task, size: int) -> Answer:
+        """What is answered.
+
+        Args:
+            task: reads the request.
+            size: of its body, in bytes.
+
+        Raises:
+            Exception: what went wrong with it.
+        """
+        turn = self._turn
+        if turn is not None and turn.size + size <= _MAX_BATCH_BYTES:
+            answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            turn.tasks.append(task)
+            turn.size += size
+            turn.others.append(answer)
+            return await answer
+        turn = self._turn = _Turn([task], size, [])
+        try:
+            await asyncio.sleep(0)
+        finally:
+            # The others wait also where the first does so no longer.
+            if self._turn is turn:
+                self._turn = None
+            result, *results = self._answering(turn.tasks)
+            for other, one in zip(turn.others, results, strict=True):
+                _tell(other, one)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
 class Work:
-    """Requests that wait, and those that are being answered."""
+    """The queue: requests that wait, and those that are being answered."""
 
     def __init__(self, answering: Answering, parallel: int = 1) -> None:
         self._answering = answering
@@ -59,12 +108,7 @@ class Work:
             results = await self._answering([one.task for one in batch])
             self._begun -= len(batch)
             for one, result in zip(batch, results, strict=True):
-                if one.answer.done():  # nobody waits for it any more
-                    continue
-                if isinstance(result, Exception):
-                    one.answer.set_exception(result)
-                else:
-                    one.answer.set_result(result)
+                _tell(one.answer, result)
         # At once: who comes next must not take this for one that still looks.
         self._working.discard(asyncio.current_task())
 
@@ -75,3 +119,12 @@ class Work:
             found.append(self._waiting.popleft())
             size += found[-1].size
         return found
+
+
+def _tell(answer: asyncio.Future[Answer], result: Answer | Exception) -> None:
+    if answer.done():  # nobody waits for it any more
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)

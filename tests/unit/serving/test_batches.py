@@ -14,7 +14,7 @@ from afina_serving import answers
 from afina_serving.answers import Answer, Question
 from afina_serving.batch import answered
 from afina_serving.errors import RequestError
-from afina_serving.work import Task, Work
+from afina_serving.work import QuickWork, Task, Work
 from support.slow_servers import Slow
 
 
@@ -119,7 +119,7 @@ def numbered(number: int) -> Question:
     return Question({}, lambda found: Answer.of(str(number).encode(), {}, found))
 
 
-async def asked(work: Work, sizes: Sequence[int]) -> list[asyncio.Task[Answer]]:
+async def asked(work: Work | QuickWork, sizes: Sequence[int]) -> list[asyncio.Task[Answer]]:
     found = [asyncio.create_task(work.do(partial(numbered, number), size)) for number, size in enumerate(sizes)]
     await asyncio.sleep(0)
     return found
@@ -161,3 +161,44 @@ async def test_who_does_not_wait_is_held_until_its_turn_ends() -> None:
     with pytest.raises(ValueError, match="1"):
         await second
     assert work.held == 0
+
+
+class AtOnce:
+    """Answers at once; each request by its number, and odd ones by an error."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, tasks: Sequence[Task]) -> list[Answer | Exception]:
+        self.batches.append(len(tasks))
+        return [_outcome(task) for task in tasks]
+
+
+async def test_quick_requests_of_one_turn_of_the_loop_are_answered_together() -> None:
+    at_once = AtOnce()
+    work = QuickWork(at_once)
+    first = await asyncio.gather(*await asked(work, [1] * 4), return_exceptions=True)
+    (alone,) = await asyncio.gather(*await asked(work, [1]))
+    assert at_once.batches == [4, 1]
+    assert [one.content if isinstance(one, Answer) else str(one) for one in [*first, alone]] == [
+        b"0", "1", b"2", "3", b"0",
+    ]  # fmt: skip
+
+
+async def test_quick_requests_that_are_answered_together_are_bounded() -> None:
+    at_once = AtOnce()
+    tasks = await asked(QuickWork(at_once), [30_000, 30_000, 30_000, 30_000, 10_000])
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert sorted(at_once.batches) == [1, 2, 2]
+
+
+@pytest.mark.parametrize("gone", [0, 2], ids=["the first", "another"])
+async def test_a_quick_request_that_nobody_waits_for_is_no_concern_of_the_others(gone: int) -> None:
+    tasks = await asked(QuickWork(AtOnce()), [1] * 5)
+    tasks[gone].cancel()
+    async with asyncio.timeout(5):
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(found[gone], asyncio.CancelledError)
+    assert [one.content for one in found if isinstance(one, Answer)] == [
+        f"{number}".encode() for number in (0, 2, 4) if number != gone
+    ]
