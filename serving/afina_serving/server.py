@@ -2,7 +2,7 @@
 
 import asyncio
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from afina_api.serving import REVISION_HEADER
 from afina_serving.app import Application
 from afina_serving.grpc_server import GrpcServer
+from afina_serving.joined import Joined
 from afina_serving.lifecycle import Lifecycle
 from afina_serving.service import Service
 from afina_serving.settings import Cookie, Settings
@@ -35,7 +36,7 @@ class Protocol(HttpToolsProtocol):
     _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Joined(transport, self.loop)))
         self._wait_for_headers()
 
     def data_received(self, data: bytes) -> None:
