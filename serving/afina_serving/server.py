@@ -1,6 +1,7 @@
 """Uvicorn, and gRPC beside it, which end without losing a request; and which do not wait for those who dawdle."""
 
 import asyncio
+import gc
 from types import FrameType
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from afina_api.serving import REVISION_HEADER
-from afina_serving.app import Application
+from afina_serving.app import WHOLE, Application
 from afina_serving.grpc_server import GrpcServer
 from afina_serving.joined import Joined
 from afina_serving.lifecycle import Lifecycle
@@ -56,6 +57,10 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._in_headers = False
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.scope[WHOLE] = True  # type: ignore[literal-required]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -111,6 +116,9 @@ def serve(service: Service, settings: Settings) -> None:
     configured = configuration(service, settings.port, settings.cookie)
     if service.log:
         service.log.start()
+    # What was loaded stays: it need not be looked through again and again for what may be freed.
+    gc.collect()
+    gc.freeze()
     try:
         Server(configured, calls, service.lifecycle, service.shadow).run()
     finally:
