@@ -18,14 +18,22 @@ NUMERIC = ("Numeric", "Boolean", "Datetime")
 
 def from_rows(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> Columns:
     """The columns of rows as JSON has them. What cannot be read as the column's type counts as missing."""
-    numeric = [name for name, kind in types.items() if kind in NUMERIC]
-    # One array for all: numpy takes its time for each.
-    numbers = np.array([[as_number(row.get(name), types[name]) for row in rows] for name in numeric], dtype=float)
-    found = dict(zip(numeric, numbers, strict=True))
-    for name in types:
-        if name not in found:
-            found[name] = np.array([as_text(row.get(name)) for row in rows], dtype=object)
-    return found
+    return from_numbers(numbers(rows, types), rows, types)
+
+
+def numbers(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> Array:
+    """The columns of numbers, in one array since numpy takes its time for each: columns x rows."""
+    numeric = [(name, kind) for name, kind in types.items() if kind in NUMERIC]
+    return np.array([[as_number(row.get(name), kind) for row in rows] for name, kind in numeric], dtype=float)
+
+
+def from_numbers(known: Array, rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> Columns:
+    """The columns, where those of numbers are known."""
+    numeric = iter(known)
+    return {
+        name: next(numeric) if kind in NUMERIC else np.array([as_text(row.get(name)) for row in rows], dtype=object)
+        for name, kind in types.items()
+    }
 
 
 def as_text(value: Any) -> str | None:

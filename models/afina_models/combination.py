@@ -20,8 +20,8 @@ class Weighted:
 
     def __call__(self, members: Sequence[Array]) -> Array:
         """Combine predictions of the same rows."""
-        if len(members) == 1:  # most models, and one row of them is quickly multiplied
-            return members[0] * self.weights[0]
+        if self.weights == [1.0]:  # most models
+            return members[0]
         return np.asarray(np.tensordot(np.asarray(self.weights), np.asarray(members), axes=1))
 
     def state(self) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Pipeline:
 def joined(parts: Sequence[Array], columns: Columns, dtype: str = Pipeline.dtype) -> Array:
     """The features of all transformers, side by side."""
     rows = len(next(iter(columns.values()), ()))
-    return np.concatenate(parts, axis=1).astype(dtype) if parts else np.zeros((rows, 0), dtype)
+    return np.concatenate(parts, axis=1).astype(dtype, copy=False) if parts else np.zeros((rows, 0), dtype)
 
 
 def _restored(state: dict[str, Any]) -> Transformer:

@@ -2,6 +2,7 @@
 
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -28,7 +29,8 @@ class Metrics:
         """
         self._registry = CollectorRegistry()
         known = self._registry
-        self._requests = Counter("afina_model_requests", "Requests to the model.", ["code"], registry=known)
+        requests = Counter("afina_model_requests", "Requests to the model.", ["code"], registry=known)
+        self._requests = cache(requests.labels)
         self._seconds = Histogram(
             "afina_model_request_seconds", "From the body to the answer.", buckets=LATENCY_BOUNDS, registry=known
         )
@@ -36,7 +38,8 @@ class Metrics:
             "afina_model_batch_requests", "Requests that are predicted together.", buckets=_SIZES, registry=known
         )
         self._rows = Counter("afina_model_rows", "Rows predicted.", registry=known)
-        self._predictions = Counter("afina_model_predictions", "Rows by class or range.", ["bin"], registry=known)
+        predictions = Counter("afina_model_predictions", "Rows by class or range.", ["bin"], registry=known)
+        self._predictions = cache(predictions.labels)
         self._uncertainty = Histogram(
             "afina_model_uncertainty", "Of the classes: 1 less the confidence.", buckets=_SHARES, registry=known
         )
@@ -61,7 +64,7 @@ class Metrics:
 
     def answered(self, status: int, seconds: float | None) -> None:
         """A request was answered, or refused: before its body had come, if there are no seconds."""
-        self._requests.labels(status).inc()
+        self._requests(status).inc()
         if seconds is not None:
             self._seconds.observe(seconds)
 
@@ -74,7 +77,7 @@ class Metrics:
         """
         self._rows.inc(sum(counts.values()))
         for name, count in counts.items():
-            self._predictions.labels(name).inc(count)
+            self._predictions(name).inc(count)
         for value in uncertainties:
             self._uncertainty.observe(value)
 

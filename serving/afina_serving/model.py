@@ -107,7 +107,8 @@ class ServedModel:
         """
         found = self.predictor.predict(columns)
         for said in (found.values, found.spread):
-            if said is not None and not np.isfinite(said).all():
+            # Of one row, all() takes thrice as long.
+            if said is not None and np.count_nonzero(np.isfinite(said)) < said.size:
                 rows = np.flatnonzero(~np.isfinite(said).reshape(len(said), -1).all(axis=1))
                 raise RequestError(500, f"the model's answer to row {rows[0]} is not finite")
         self.drift.add(columns)

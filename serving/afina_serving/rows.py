@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from afina_models.columns import NUMERIC, Columns, from_rows
+from afina_models.arrays import Array
+from afina_models.columns import NUMERIC, Columns, from_numbers, numbers
 from afina_serving.body import read
 from afina_serving.errors import RequestError
 from afina_serving.model import MeasuringImages
@@ -67,8 +68,9 @@ def read_image(body: bytes, types: Mapping[str, str], images: MeasuringImages) -
 def _as_columns(
     rows: Sequence[Mapping[str, Any]], types: Mapping[str, str], told: Sequence[str]
 ) -> tuple[Columns, list[str]]:
-    columns = from_rows(rows, types)
-    return columns, [*told, *_missing(rows, types), *_unreadable(rows, columns, types)][:_MAX_WARNINGS]
+    known = numbers(rows, types)
+    warnings = [*told, *_missing(rows, types), *_unreadable(rows, known, types)]
+    return from_numbers(known, rows, types), warnings[:_MAX_WARNINGS]
 
 
 def _require_unmeasured(index: int, row: Mapping[str, Any], images: MeasuringImages) -> None:
@@ -96,7 +98,7 @@ def _require_values(index: int, row: Mapping[str, Any], types: Mapping[str, str]
 
 
 def _missing(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> list[str]:
-    if all(len(row) == len(types) for row in rows):  # the usual case, and its names are known
+    if min(map(len, rows)) == len(types):  # the usual case, and its names are known
         return []
     there = Counter(name for row in rows for name in row)
     return [
@@ -106,12 +108,12 @@ def _missing(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> lis
     ]
 
 
-def _unreadable(rows: Sequence[Mapping[str, Any]], columns: Columns, types: Mapping[str, str]) -> list[str]:
-    numeric = [name for name, kind in types.items() if kind in NUMERIC]
-    # All columns at once: numpy takes its time for each call.
-    missing = np.isnan([columns[name] for name in numeric])
-    if not missing.any():
+def _unreadable(rows: Sequence[Mapping[str, Any]], known: Array, types: Mapping[str, str]) -> list[str]:
+    missing = np.isnan(known)
+    # Of one row, any() takes thrice as long.
+    if not np.count_nonzero(missing):
         return []
+    numeric = [name for name, kind in types.items() if kind in NUMERIC]
     return [
         f"rows.{row}.{name}: {str(rows[row][name])[:50]!r} is not {types[name]}: it is taken as missing"
         for name, row in ((numeric[column], row) for column, row in np.argwhere(missing).tolist())

@@ -6,6 +6,7 @@ none. Only operators of the runtime itself can be in it: no library of others is
 
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,16 @@ class Graph:
         Row by row: a graph with whole numbers takes their scale from all that it is given at once, so that rows would
         be predicted otherwise among others than alone (github.com/microsoft/onnxruntime/issues/10111).
         """
-        name, output = self.session.get_inputs()[0].name, self.session.get_outputs()[0]
+        name, output = self._ends
         rows = np.asarray(features, dtype=np.float32)
         parts = [self.session.run([output.name], {name: rows[at : at + 1]})[0] for at in range(len(rows))]
         found = np.concatenate(parts) if parts else np.zeros((0, *output.shape[1:]))
         return found[:, 0] if found.shape[1:] == (1,) else found
+
+    @cached_property
+    def _ends(self) -> tuple[str, "onnxruntime.NodeArg"]:
+        """The name of the input, and the output."""
+        return self.session.get_inputs()[0].name, self.session.get_outputs()[0]
 
     def save(self, file: Path) -> None:
         """Copy the file."""
