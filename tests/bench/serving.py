@@ -4,6 +4,12 @@ Latency, throughput, start and memory. Run by hand: `make bench-serving`. Every 
 process, with no worker beside it, but for Ray's and TorchServe, which have one. One client with a connection that it
 keeps asks them in turn, a few requests each, so that what else the machine does meets all alike; then many clients ask
 each at once. MLServer has the very file of our XGBoost model.
+
+The no-op is a graph of ONNX that says the number that it is asked about, as `afina admit` lets it be served: what it
+takes is the server's own time and a call of ONNX Runtime. Two bare uvicorns get the same request, with the loop and the
+parser that ours has. One sends the bytes back. The other does the JSON of it: it reads the rows and writes an answer of
+the form of ours, by Python's json. Neither checks a request, or counts, or has a limit; ours does all that the product
+does, but for the prediction log, which is off unless asked for.
 """
 
 import argparse
@@ -21,13 +27,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+import onnx
 import pandas as pd
 import uvloop
+from onnx.helper import make_node
 
+from afina_api.serving import RuntimeName
+from afina_jobs.admission.admit import write
+from afina_jobs.admission.plain import FLAVORS, Plain, read
 from afina_jobs.automl.export import Uncertainty
 from afina_models.digest import FILES
+from support.graphs import ANY, a_graph, values
 from support.model_servers import an_environment
 from support.models import a_regressor, exported
 from support.servers import free_port, process_tree
@@ -186,6 +199,17 @@ def rows(values: Mapping[str, float]) -> Request:
     return Request("predict", "/predict", json.dumps({"rows": [values]}).encode())
 
 
+def a_no_op(folder: Path) -> str:
+    """Admit a graph that says the number that it is given, and 0 where there is none; its digest."""
+    nodes = [make_node("IsNaN", ["x"], ["missing"]), make_node("Where", ["missing", "zero", "x"], ["y"])]
+    zero = {"zero": np.zeros(1, np.float32)}
+    graph = a_graph(nodes, values("y", ANY, 1), inputs=[values("x", ANY, 1)], constants=zero)
+    (folder / "model").mkdir()
+    onnx.save(graph, folder / "no-op.onnx")
+    plain = Plain(FLAVORS["onnx"], "no-op.onnx", "", {"x": "Numeric"})
+    return write(plain, read(plain, folder / "no-op.onnx"), (), folder / "work", folder / "model" / FILES).digest
+
+
 def an_xgboost_model(folder: Path) -> str:
     """Export a classifier of 30 numbers; its digest."""
     random = np.random.default_rng(0)
@@ -200,30 +224,37 @@ def peers(folder: Path, mlserver: Path, traefik: Path) -> list[Peer]:
     """All servers."""
     row = np.random.default_rng(1).normal(size=len(FEATURES)).round(6).tolist()
     in_json, in_tensors = rows(dict(zip(FEATURES, row, strict=True))), tensors(row)
-    found = [_bare("bare uvicorn", "uvloop", "httptools", in_json), _bare("bare, in Python", "asyncio", "h11", in_json)]
-    ours = [sys.executable, "-m", "afina_serving"]
-    for name, make, asked in (
-        ("ours, linear of 3", a_regressor, [rows({"a": 1.5, "b": 0.5, "c": -1.5})]),
-        ("ours, XGBoost", an_xgboost_model, [in_json, in_tensors]),
+    one = rows({"x": 1.5})
+    found = [
+        _bare("bare uvicorn", "app", "uvloop", "httptools", one),
+        _bare("bare uvicorn with JSON", "with_json", "uvloop", "httptools", one),
+        _bare("bare uvicorn in Python", "app", "asyncio", "h11", one),
+    ]
+    for name, make, runtimes, asked in (
+        ("ours, no-op", a_no_op, get_args(RuntimeName), [one, tensors([1.5])]),
+        ("ours, linear of 3", a_regressor, ["Uvicorn"], [rows({"a": 1.5, "b": 0.5, "c": -1.5})]),
+        ("ours, XGBoost", an_xgboost_model, get_args(RuntimeName), [in_json, in_tensors]),
     ):
-        place, port = folder / name, free_port()
-        place.mkdir()
-        digest = make(place)
-        found.append(Peer(name, ours, port, asked, an_environment(place, digest, port)))
-    for runtime in ("RayServe", "TorchServe"):
-        port = free_port()
-        env = an_environment(place, digest, port, AFINA_RUNTIME=runtime)
-        found.append(Peer(f"ours, XGBoost by {runtime}", ours, port, [in_json, in_tensors], env))
+        (folder / name).mkdir()
+        digest = make(folder / name)
+        found += [_ours(name, folder / name, digest, runtime, asked) for runtime in runtimes]
     (trees,) = (folder / "ours, XGBoost" / "model" / FILES).glob("**/*.ubj")
     found.append(_mlserver(folder / "mlserver", mlserver, trees, in_tensors))
-    found.append(_ray(in_json))
-    linear = next(peer for peer in found if peer.name == "ours, linear of 3")
-    return [*found, _traefik(folder, traefik, linear), _haproxy(folder, linear)]
+    found.append(_ray(one))
+    no_op = next(peer for peer in found if peer.name == "ours, no-op")
+    return [*found, _traefik(folder, traefik, no_op), _haproxy(folder, no_op)]
 
 
-def _bare(name: str, loop: str, http: str, request: Request) -> Peer:
+def _ours(name: str, folder: Path, digest: str, runtime: str, asked: Sequence[Request]) -> Peer:
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "echo_app:app", f"--app-dir={Path(__file__).parent}", f"--port={port}"]
+    env = an_environment(folder, digest, port, AFINA_RUNTIME=runtime)
+    by = "" if runtime == "Uvicorn" else f" by {runtime}"
+    return Peer(name + by, [sys.executable, "-m", "afina_serving"], port, asked, env)
+
+
+def _bare(name: str, app: str, loop: str, http: str, request: Request) -> Peer:
+    port, place = free_port(), f"--app-dir={Path(__file__).parent}"
+    command = [sys.executable, "-m", "uvicorn", f"echo_app:{app}", place, f"--port={port}"]
     quiet = ["--no-access-log", "--log-level=warning"]
     return Peer(name, [*command, f"--loop={loop}", f"--http={http}", *quiet], port, [request])
 
@@ -288,12 +319,14 @@ def main() -> None:
     parser.add_argument("mlserver", type=Path, help="virtual environment with MLServer")
     parser.add_argument("traefik", type=Path, help="the program")
     parser.add_argument("--requests", type=int, default=2000, help="of each (default: 2000)")
+    parser.add_argument("--only", default="", help="servers whose name matches this regular expression (default: all)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         servers = [
             (peer, stack.enter_context(running(peer, folder / f"{number}.log")))
             for number, peer in enumerate(peers(folder, arguments.mlserver, arguments.traefik))
+            if re.search(arguments.only, peer.name)
         ]
         asked = [(peer, started, request) for peer, started in servers for request in peer.requests]
         _latencies(asked, arguments.requests)
@@ -309,12 +342,12 @@ def _latencies(asked: Sequence[Asked], requests: int) -> None:
     for _ in range((WARM_UP + requests) // TURN):
         for client, seconds in zip(clients, found, strict=True):
             seconds += [client.ask() for _ in range(TURN)]
-    print(f"One client, {requests} requests each\n\n| | p50 ms | p95 ms | p99 ms | p50 to the first |")
-    print("| --- " * 5 + "|")
+    print(f"One client, {requests} requests each\n\n| | p50 ms | p95 ms | p99 ms | p50 to the first | to the second |")
+    print("| --- " * 6 + "|")
     quantiles = [np.quantile(seconds[WARM_UP:], (0.5, 0.95, 0.99)) * 1000 for seconds in found]
     for (peer, _, request), (p50, p95, p99) in zip(asked, quantiles, strict=True):
-        ratio = p50 / quantiles[0][0]
-        print(f"| {peer.name}, {request.name} | {p50:.2f} | {p95:.2f} | {p99:.2f} | {ratio:.2f} |")
+        ratios = " | ".join(f"{p50 / first:.2f}" for first, *_ in quantiles[:2])
+        print(f"| {peer.name}, {request.name} | {p50:.2f} | {p95:.2f} | {p99:.2f} | {ratios} |")
 
 
 def _throughputs(asked: Sequence[Asked]) -> None:
