@@ -497,6 +497,8 @@ class Command(Model):
     """The annotation `afina.dev/rollout` as it was read: the same text is not obeyed twice."""
     outcome: Annotated[str, Field(max_length=512)]
     """What came of it."""
+    obeyed: bool = True
+    """Whether anything was done: not, where the verb makes no sense as things are."""
     time: AwareDatetime
     """When."""
 

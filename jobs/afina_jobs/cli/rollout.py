@@ -14,6 +14,10 @@ from afina_api.modeldeployment import ROLLOUT_ANNOTATION, ROLLOUT_VERBS
 _PATIENCE_SECONDS = 30.0
 
 
+class NotObeyedError(Exception):
+    """Nothing was done; the message is the operator's."""
+
+
 class KubectlError(Exception):
     """kubectl is not there, or refused; the message is its own."""
 
@@ -23,6 +27,7 @@ def tell(verb: str, name: str, namespace: str | None, reason: str) -> str:
 
     Raises:
         KubectlError: it could not be told.
+        NotObeyedError: what was said makes no sense as things are.
         TimeoutError: the operator has not answered.
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -34,6 +39,8 @@ def tell(verb: str, name: str, namespace: str | None, reason: str) -> str:
         status = json.loads(_kubectl("get", "modeldeployment", name, "-o", "json", *where)).get("status", {})
         command = status.get("command", {})
         if command.get("text") == said:
+            if not command.get("obeyed", True):
+                raise NotObeyedError(command["outcome"])
             return str(command["outcome"])
         time.sleep(0.5)
     raise TimeoutError(f"told, but the operator has not answered within {_PATIENCE_SECONDS:g} s: does it run?")
@@ -55,7 +62,7 @@ def command(verb: str) -> click.Command:
     def run(name: str, namespace: str | None, reason: Sequence[str]) -> None:
         try:
             click.echo(tell(verb, name, namespace, " ".join(reason)))
-        except (KubectlError, TimeoutError) as error:
+        except (KubectlError, NotObeyedError, TimeoutError) as error:
             raise click.ClickException(str(error)) from error
 
     parameters: list[click.Parameter] = [

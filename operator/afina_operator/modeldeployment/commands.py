@@ -17,6 +17,10 @@ _MAX_TEXT = 512
 _MAX_MESSAGE = 1024
 
 
+class NotObeyedError(Exception):
+    """The verb makes no sense as things are: nothing was done. The message says why."""
+
+
 def obey(
     status: ModelDeploymentStatus, text: str | None, steps: Sequence[Step], now: datetime
 ) -> ModelDeploymentStatus:
@@ -31,7 +35,11 @@ def obey(
     said = (text or "").strip()[:_MAX_TEXT]
     if not said or (status.command and status.command.text == said):
         return status
-    found, outcome = _obeyed(status, said, steps, now)
+    try:
+        found, outcome = _obeyed(status, said, steps, now)
+    except NotObeyedError as error:
+        refusal = Command(text=said, outcome=f"{error}: nothing was done", obeyed=False, time=now)
+        return status.model_copy(update={"command": refusal})
     return found.model_copy(update={"command": Command(text=said, outcome=outcome, time=now)})
 
 
@@ -40,12 +48,12 @@ def _obeyed(
 ) -> tuple[ModelDeploymentStatus, str]:
     verb = said.split()[0]
     if verb not in ROLLOUT_VERBS:
-        return status, f"unknown verb {verb!r}: it must be one of {', '.join(ROLLOUT_VERBS)}"
+        raise NotObeyedError(f"unknown verb {verb!r}, it must be one of {', '.join(ROLLOUT_VERBS)}")
     if verb == "retry":
         return _retried(status)
     canary, rollout = status.canary, status.rollout
     if canary is None or rollout is None:
-        return status, "there is no canary: nothing was done"
+        raise NotObeyedError("there is no canary")
     if verb == "abort":
         return reject(status, ServingReason.ABORTED, f"Somebody said: {said}", now), f"{canary.revision} is rolled back"
     changed, outcome = _changed(rollout, verb, steps, now)
@@ -54,7 +62,7 @@ def _obeyed(
 
 def _retried(status: ModelDeploymentStatus) -> tuple[ModelDeploymentStatus, str]:
     if status.rejected is None:
-        return status, "no revision is rejected: nothing was done"
+        raise NotObeyedError("no revision is rejected")
     return status.model_copy(update={"rejected": None}), f"{status.rejected.revision} may be tried again"
 
 
@@ -66,16 +74,25 @@ def _changed(rollout: RolloutStatus, verb: str, steps: Sequence[Step], now: date
             return ended, "the canary gets all of the traffic as soon as it is ready"
         case "skip":
             if present is None:
-                return rollout, "no step is left: nothing was done"
+                raise NotObeyedError("no step is left")
             return next_step(rollout, now), f"step {rollout.step} is skipped"
         case "approve":
             if present is None or present.gate is None:
-                return rollout, f"step {rollout.step} is no gate: nothing was done"
+                raise NotObeyedError(_no_gate(rollout.step, steps))
             return rollout.model_copy(update={"approved": True}), f"step {rollout.step} is approved"
         case "pause":
             return rollout.model_copy(update={"paused": True}), "no step is taken until resume"
         case _:
             return rollout.model_copy(update={"paused": False}), "it goes on"
+
+
+def _no_gate(present: int, steps: Sequence[Step]) -> str:
+    if present >= len(steps):
+        return "no step is left"
+    kind = next(iter(steps[present].model_dump(by_alias=True, exclude_none=True)))
+    gate = next((number for number in range(present, len(steps)) if steps[number].gate is not None), None)
+    later = "and none after it is one" if gate is None else f"say it again when step {gate} is reached, which is one"
+    return f"step {present} ({kind}) is no gate, {later}"
 
 
 def next_step(rollout: RolloutStatus, now: datetime) -> RolloutStatus:

@@ -50,14 +50,27 @@ def test_says_that_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "the operator has not answered" in found.output
 
 
-def test_tells_who_and_why_and_prints_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = tmp_path / "said"
+def answering(folder: Path, answer: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kubectl whose operator gives an answer; the file with what was said."""
+    said = folder / "said"
     script = f"""
 case "$1" in
-annotate) echo "$4" | cut -d= -f2- > {said}; echo "$@" > {tmp_path}/arguments;;
-get) printf '{{"status": {{"command": {{"text": "%s", "outcome": "it is rolled back"}}}}}}' "$(cat {said})";;
+annotate) echo "$4" | cut -d= -f2- > {said}; echo "$@" > {folder}/arguments;;
+get) printf '{{"status": {{"command": {{"text": "%s", {answer}}}}}}}' "$(cat {said})";;
 esac"""
-    kubectl(tmp_path, script, monkeypatch)
+    kubectl(folder, script, monkeypatch)
+    return said
+
+
+def test_what_was_not_obeyed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(tmp_path, '"outcome": "step 0 is no gate: nothing was done", "obeyed": false', monkeypatch)
+    found = run("approve", "loans")
+    assert found.exit_code == 1
+    assert "Error: step 0 is no gate: nothing was done" in found.output
+
+
+def test_tells_who_and_why_and_prints_the_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = answering(tmp_path, '"outcome": "it is rolled back", "obeyed": true', monkeypatch)
     found = run("abort", "loans", "-n", "lab", "it", "is", "odd")
     assert found.output.strip() == "it is rolled back"
     assert said.read_text().startswith("abort by=")

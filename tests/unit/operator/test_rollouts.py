@@ -724,14 +724,14 @@ OUTCOMES: dict[tuple[str, str], tuple[dict[str, int], str]] = {
     ("canary", "abort"): ({"1": 100}, "rolled back"),
     ("canary", "pause"): ({"1": 90, "2": 10}, "no step"),
     ("canary", "resume"): ({"1": 90, "2": 10}, "goes on"),
-    ("canary", "approve"): ({"1": 90, "2": 10}, "no gate"),
+    ("canary", "approve"): ({"1": 90, "2": 10}, "none after it is one: nothing was done"),
     ("canary", "skip"): ({"1": 50, "2": 50}, "skipped"),
     ("canary", "retry"): ({"1": 90, "2": 10}, "nothing was done"),
     ("paused", "promote"): ({"2": 100}, "all of the traffic"),
     ("paused", "abort"): ({"1": 100}, "rolled back"),
     ("paused", "pause"): ({"1": 90, "2": 10}, "no step"),
     ("paused", "resume"): ({"1": 90, "2": 10}, "goes on"),
-    ("paused", "approve"): ({"1": 90, "2": 10}, "no gate"),
+    ("paused", "approve"): ({"1": 90, "2": 10}, "none after it is one: nothing was done"),
     ("paused", "skip"): ({"1": 50, "2": 50}, "skipped"),
     ("paused", "retry"): ({"1": 90, "2": 10}, "nothing was done"),
     ("gate", "promote"): ({"2": 100}, "all of the traffic"),
@@ -757,6 +757,7 @@ def test_what_is_said_has_its_outcome(state: str, verb: str) -> None:
     _said(lab, f"{verb} by=a-test")
     assert lab.versions() == shares
     assert words in lab.status()["command"]["outcome"]
+    assert lab.status()["command"]["obeyed"] == ("nothing was done" not in words)
 
 
 def test_a_gate_opens_for_who_approves() -> None:
@@ -765,6 +766,15 @@ def test_a_gate_opens_for_who_approves() -> None:
     assert lab.condition("Progressing") == ("False", "GateClosed")
     _said(lab, "approve")
     assert lab.status()["rollout"]["step"] == 2
+
+
+def test_who_approves_too_early_is_told_where_the_gate_is() -> None:
+    lab = trying(rollout={"steps": [{"setWeight": 10}, {"pauseSeconds": 600}, {"gate": {}}]})
+    _said(lab, "approve")
+    assert lab.status()["command"]["outcome"] == (
+        "step 1 (pauseSeconds) is no gate, say it again when step 2 is reached, which is one: nothing was done"
+    )
+    assert not lab.status()["command"]["obeyed"]
 
 
 def test_the_same_words_are_obeyed_once() -> None:
