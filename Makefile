@@ -68,8 +68,8 @@ venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 lock: .venv/stamp ## Resolve the dependencies anew and write the hash locks
 	PATH=$(CURDIR)/$(BIN):$$PATH requirements/lock.sh
 
-crds: .venv/stamp ## Write the CRDs into the chart
-	$(BIN)/python -m afina_api.crd charts/afina/files/crds
+crds: .venv/stamp ## Write the CRDs and admission policies into the chart
+	$(BIN)/python -m afina_api.crd charts/afina/files
 
 docs: .venv/stamp ## Write the reference of every kind into docs/reference
 	$(BIN)/python -m afina_api.reference docs/reference

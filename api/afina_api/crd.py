@@ -17,6 +17,7 @@ from afina_api.automljob import AutoMLJob
 from afina_api.base import Model
 from afina_api.dataset import Dataset
 from afina_api.modeldeployment import ModelDeployment
+from afina_api.policy import policies
 from afina_api.tuningjob import TuningJob
 
 Schema = dict[str, Any]
@@ -211,10 +212,12 @@ def to_yaml(document: Schema) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write the CRD of every kind into a folder, a file each."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind in KINDS:
-        (folder / f"{GROUP}_{kind.plural}.yaml").write_text(to_yaml(crd(kind)))
+    """Write the CRDs and the policies into a folder each, a file for each object."""
+    written = {"crds": {f"{GROUP}_{kind.plural}.yaml": crd(kind) for kind in KINDS}, "policies": policies()}
+    for name, documents in written.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for file, document in documents.items():
+            (folder / name / file).write_text(to_yaml(document))
 
 
 if __name__ == "__main__":

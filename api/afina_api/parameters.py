@@ -1,6 +1,7 @@
 """The search space: what may be tuned, and in which range."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, WithJsonSchema, model_validator
@@ -9,6 +10,8 @@ from afina_api.base import MAX_SAFE_INTEGER, Model, rule
 
 MAX_PARAMETERS = 100
 MAX_CHOICES = 100
+MAX_CONDITIONS = 3
+MAX_CONDITION_VALUES = 10
 
 Scale = Literal["Linear", "Log"]
 ParameterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", min_length=1, max_length=63)]
@@ -17,6 +20,9 @@ Choice = Annotated[
     WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 256}),
 ]
 SafeInteger = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER, strict=True)]
+
+CONDITION_NAMES = "when must name a categorical or int parameter that stands before"
+CONDITION_VALUES = "when must ask for values that the other parameter can have"
 
 _ORDERED = rule("self.min < self.max", "min must be less than max", field=".max")
 _LOG_POSITIVE = rule(
@@ -102,6 +108,15 @@ class Categorical(Model):
         return self
 
 
+class Condition(Model):
+    """That another parameter has one of some values."""
+
+    parameter: ParameterName
+    """Name of a categorical or int parameter that stands before this one in the list."""
+    in_: Annotated[list[Choice], Field(alias="in", min_length=1, max_length=MAX_CONDITION_VALUES)]
+    """One of its values. A parameter that is not there has none."""
+
+
 class Parameter(Model):
     """One dimension of the search space."""
 
@@ -120,6 +135,8 @@ class Parameter(Model):
     """A whole number."""
     categorical: Categorical | None = None
     """One of a few named things."""
+    when: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS, default_factory=list)]
+    """Only trials that meet all of these conditions have the parameter. Empty: all have it."""
 
     @model_validator(mode="after")
     def _is_exactly_one_kind(self) -> Self:
@@ -137,3 +154,27 @@ class Parameter(Model):
             # The last step may end a rounding error before max.
             return math.floor((self.float_.max - self.float_.min) / self.float_.step + 1e-9) + 1
         return math.inf
+
+    def may_be(self, value: int | str) -> bool:
+        """Whether a condition may ask for the value."""
+        if self.categorical:
+            return value in self.categorical.choices
+        return self.int_ is not None and isinstance(value, int) and self.int_.min <= value <= self.int_.max
+
+
+def check_conditions(parameters: Sequence[Parameter]) -> None:
+    """Refuse conditions that can never be met.
+
+    Raises:
+        ValueError: one of them names no categorical or int parameter before it, or a value that it cannot have.
+    """
+    before: dict[str, Parameter] = {}
+    for parameter in parameters:
+        for condition in parameter.when:
+            parent = before.get(condition.parameter)
+            if parent is None or parent.float_:
+                raise ValueError(f"{parameter.name}: when: {CONDITION_NAMES} ({condition.parameter} does not)")
+            for value in condition.in_:
+                if not parent.may_be(value):
+                    raise ValueError(f"{parameter.name}: when: {CONDITION_VALUES} ({condition.parameter}: {value!r})")
+        before[parameter.name] = parameter

@@ -22,7 +22,9 @@ from afina_api.base import (
     refuse_duplicates,
     rule,
 )
-from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName
+from afina_api.constraints import MAX_CONSTRAINTS, Constraint
+from afina_api.metrics import MetricName
+from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName, check_conditions
 from afina_api.pruning import Pruning
 
 MAX_TRIALS = 10_000
@@ -30,8 +32,7 @@ MAX_GRID = 100_000
 MAX_IMPORTANCES = 20
 PLACEHOLDER = re.compile(r"\$\(params\.([^)]*)\)")
 """A parameter's place in `trial.command.argv`, as Tekton writes it."""
-
-MetricName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$", min_length=1, max_length=63)]
+PLACEHOLDER_NAMES = "$(params.NAME) must name a parameter of the spec"
 
 
 class Objective(Model):
@@ -236,6 +237,15 @@ class TuningJobSpec(Model):
         ),
     ]
     """The search space."""
+    constraints: Annotated[
+        list[Constraint],
+        Field(
+            max_length=MAX_CONSTRAINTS,
+            default_factory=list,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+    """What trials must keep."""
     algorithm: Annotated[Algorithm, Field(default_factory=Algorithm)]
     """How the next parameters are chosen."""
     pruning: Pruning | None = None
@@ -255,7 +265,20 @@ class TuningJobSpec(Model):
     @classmethod
     def _parameter_names_are_unique(cls, parameters: list[Parameter]) -> list[Parameter]:
         refuse_duplicates([parameter.name for parameter in parameters])
+        check_conditions(parameters)
         return parameters
+
+    @field_validator("constraints")
+    @classmethod
+    def _constraint_names_are_unique(cls, constraints: list[Constraint]) -> list[Constraint]:
+        refuse_duplicates([constraint.name for constraint in constraints])
+        return constraints
+
+    @model_validator(mode="after")
+    def _constraints_name_parameters(self) -> Self:
+        for constraint in self.constraints:
+            constraint.check_names([parameter.name for parameter in self.parameters])
+        return self
 
     @model_validator(mode="after")
     def _grid_is_finite(self) -> Self:
@@ -282,7 +305,7 @@ class TuningJobSpec(Model):
         for argument in self.trial.command.argv if self.trial.command else ():
             for name in PLACEHOLDER.findall(argument):
                 if name not in names:
-                    raise ValueError(f"trial.command.argv: $(params.{name}) names no parameter: {', '.join(names)}")
+                    raise ValueError(f"trial.command.argv: $(params.{name}): {PLACEHOLDER_NAMES}: {', '.join(names)}")
         return self
 
 
@@ -387,7 +410,7 @@ class TuningJob(Model):
         rule("self.metadata.name.size() <= 63", "the name may have at most 63 characters"),
         *(
             fixed_after_start("TuningJob", field)
-            for field in ("objectives", "parameters", "algorithm", "pruning", "trial", "storage")
+            for field in ("objectives", "parameters", "constraints", "algorithm", "pruning", "trial", "storage")
         ),
         rule(
             f"!({STARTED}) || self.spec.budget.maxTrials >= oldSelf.spec.budget.maxTrials",

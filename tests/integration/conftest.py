@@ -14,12 +14,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from afina_api.crd import KINDS, crd
+from afina_api.policy import policies
+from support.specs import GOOD, REFUSED, changed
 
 _DEV = Path(__file__).resolve().parents[2] / "dev"
 _TOKENS = """\
@@ -68,8 +70,10 @@ class ControlPlane:
         self._write_kubeconfig("admin", self.kubeconfig)
         self._write_kubeconfig("operator", self.operator_kubeconfig)
         self.wait_until_ready()
-        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_crds()))
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_list(crd(kind) for kind in KINDS)))
         self.kubectl("wait", "--for=condition=Established", "--all", "crd", "--timeout=30s")
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_list(policies().values())))
+        self._wait_until_policies_count()
 
     def start_apiserver(self) -> None:
         """Start the API server; its certificate and data are those it had before, if it ran before."""
@@ -114,12 +118,23 @@ class ControlPlane:
             else:
                 return
 
+    def _wait_until_policies_count(self) -> None:
+        """The API server reads new policies in its own time."""
+        bad = json.dumps(changed(GOOD, REFUSED["placeholder of no parameter"].changes))
+        deadline = time.monotonic() + _READY_SECONDS
+        while "NAME" not in self._kubectl("create", "--dry-run=server", "-f", "-", stdin=bad).stderr:
+            assert time.monotonic() < deadline, "the policy of TuningJobs refuses nothing"
+            time.sleep(0.2)
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator and return what it prints."""
-        command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=60)
+        done = self._kubectl(*arguments, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def _kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
+        return subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=60)
 
     def stop(self) -> None:
         """End both."""
@@ -154,8 +169,8 @@ class ControlPlane:
         path.write_text(json.dumps(content))
 
 
-def _crds() -> dict[str, object]:
-    return {"apiVersion": "v1", "kind": "List", "items": [crd(kind) for kind in KINDS]}
+def _list(items: Iterable[object]) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "List", "items": list(items)}
 
 
 def _free_port() -> int:

@@ -61,7 +61,79 @@ class Refused:
 _PARAMETER = "spec.parameters.0"
 _FLOAT = {"name": "learning_rate"}
 
+_DROP = {"name": "rate_drop", "float": {"min": 0, "max": 0.5}}
+_CONDITION_NAMES = "when must name a categorical or int parameter that stands before"
+_CONDITION_VALUES = "when must ask for values that the other parameter can have"
+
 REFUSED: dict[str, Refused] = {
+    "condition on a parameter that is not there": Refused(
+        {"spec.parameters.1.when": [{"parameter": "nothing", "in": [1]}]}, "spec.parameters", _CONDITION_NAMES
+    ),
+    "condition on a float": Refused(
+        {"spec.parameters.1.when": [{"parameter": "learning_rate", "in": [1]}]}, "spec.parameters", _CONDITION_NAMES
+    ),
+    "condition on oneself": Refused(
+        {"spec.parameters.1.when": [{"parameter": "max_depth", "in": [3]}]}, "spec.parameters", _CONDITION_NAMES
+    ),
+    "condition on a parameter that comes after": Refused(
+        {"spec.parameters.1.when": [{"parameter": "booster", "in": ["dart"]}]}, "spec.parameters", _CONDITION_NAMES
+    ),
+    "condition on a choice that is not there": Refused(
+        {"spec.parameters.3": _DROP | {"when": [{"parameter": "booster", "in": ["dart", "gblinear"]}]}},
+        "spec.parameters",
+        _CONDITION_VALUES,
+    ),
+    "condition on an int out of range": Refused(
+        {"spec.parameters.3": _DROP | {"when": [{"parameter": "max_depth", "in": [13]}]}},
+        "spec.parameters",
+        _CONDITION_VALUES,
+    ),
+    "condition on an int in words": Refused(
+        {"spec.parameters.3": _DROP | {"when": [{"parameter": "max_depth", "in": ["3"]}]}},
+        "spec.parameters",
+        _CONDITION_VALUES,
+    ),
+    "condition without values": Refused(
+        {"spec.parameters.3": _DROP | {"when": [{"parameter": "booster", "in": []}]}},
+        "spec.parameters[3].when[0].in",
+        "at least 1",
+    ),
+    "constraint on nothing": Refused(
+        {"spec.constraints": [{"name": "small"}]}, "spec.constraints[0]", "a constraint is either an expression, or"
+    ),
+    "constraint on parameters and a metric": Refused(
+        {"spec.constraints": [{"name": "small", "expression": "max_depth < 9", "metric": "size", "max": 1}]},
+        "spec.constraints[0]",
+        "a constraint is either an expression, or",
+    ),
+    "constraint on a metric without a limit": Refused(
+        {"spec.constraints": [{"name": "small", "metric": "size"}]},
+        "spec.constraints[0]",
+        "a constraint is either an expression, or",
+    ),
+    "constraint upside down": Refused(
+        {"spec.constraints": [{"name": "small", "metric": "size", "min": 2, "max": 1}]},
+        "spec.constraints[0].max",
+        "min must not be above max",
+    ),
+    "two constraints of one name": Refused(
+        {"spec.constraints": [{"name": "small", "metric": "size", "max": 1}] * 2},
+        "spec.constraints[1]",
+        "Duplicate value",
+        "small",
+    ),
+    "constraint that is no expression": Refused(
+        {"spec.constraints": [{"name": "small", "expression": "max_depth <"}]},
+        "spec.constraints",
+        "is not a Python expression",
+        model_only=True,
+    ),
+    "constraint on a parameter that is not there": Refused(
+        {"spec.constraints": [{"name": "small", "expression": "depth < 9"}]},
+        "spec.constraints",
+        "constraint small: depth: no such parameter",
+        model_only=True,
+    ),
     "unknown field in the spec": Refused({"spec.budgets": {}}, "spec.budgets", "unknown field", "Extra inputs"),
     "unknown field in a range": Refused(
         {f"{_PARAMETER}.float.maximum": 1}, "spec.parameters[0].float.maximum", "unknown field", "Extra inputs"
@@ -322,9 +394,8 @@ REFUSED: dict[str, Refused] = {
     "placeholder of no parameter": Refused(
         {"spec.trial.command.argv": ["sh", "$(params.depth)"]},
         "spec",
-        "",
-        "$(params.depth) names no parameter: learning_rate, max_depth, booster",
-        model_only=True,
+        "spec.trial.command.argv: $(params.NAME) must name a parameter of the spec",
+        "$(params.depth): $(params.NAME) must name a parameter of the spec: learning_rate, max_depth, booster",
     ),
     "image with a space": Refused({"spec.trial.image": "my image"}, "spec.trial.image", "should match"),
     "duplicate environment variables": Refused(
@@ -367,6 +438,27 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "spec.parameters": [{"name": f"p{n}", "int": {"min": 0, "max": 9}} for n in range(100)],
         "spec.trial.command.argv": ["true"],
     },
+    "conditions, one upon another": {
+        "spec.parameters.3": _DROP | {"when": [{"parameter": "booster", "in": ["dart"]}]},
+        "spec.parameters.4": {
+            "name": "deep",
+            "int": {"min": 1, "max": 4},
+            "when": [{"parameter": "max_depth", "in": [11, 12]}],
+        },
+        "spec.parameters.5": {
+            "name": "skip_drop",
+            "float": {"min": 0, "max": 1},
+            "when": [{"parameter": "deep", "in": [1, 2]}, {"parameter": "booster", "in": ["dart", "gbtree"]}],
+        },
+    },
+    "constraints": {
+        "spec.constraints": [
+            {"name": "steady", "expression": "learning_rate * max_depth <= 1 or booster == 'dart'"},
+            {"name": "latency", "metric": "p95_ms", "max": 50},
+            {"name": "recall", "metric": "recall", "min": 0.5, "max": 0.5},
+        ]
+    },
+    "placeholders": {"spec.trial.command.argv": ["sh", "-c", "$(params.max_depth) $(params.booster) $(date)"]},
     "CmaEs over some numbers": {"spec.algorithm": {"name": "CmaEs"}},
     "Grid over steps": {"spec.algorithm": {"name": "Grid"}, f"{_PARAMETER}.float": {"min": 0, "max": 1, "step": 0.25}},
     "TPE's settings": {

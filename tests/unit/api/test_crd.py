@@ -8,8 +8,9 @@ import pytest
 
 from afina_api import GROUP
 from afina_api.crd import KINDS, Kind, crd, to_yaml
+from afina_api.policy import policies
 
-CHART = Path(__file__).parents[3] / "charts/afina/files/crds"
+CHART = Path(__file__).parents[3] / "charts/afina/files"
 
 
 def _nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -28,7 +29,12 @@ def _schema(kind: Kind) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_chart_has_the_generated_crd(kind: Kind) -> None:
-    assert (CHART / f"{GROUP}_{kind.plural}.yaml").read_text() == to_yaml(crd(kind)), "run `make crds`"
+    assert (CHART / "crds" / f"{GROUP}_{kind.plural}.yaml").read_text() == to_yaml(crd(kind)), "run `make crds`"
+
+
+@pytest.mark.parametrize("file", policies())
+def test_chart_has_the_generated_policies(file: str) -> None:
+    assert (CHART / "policies" / file).read_text() == to_yaml(policies()[file]), "run `make crds`"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -51,6 +57,7 @@ def test_every_list_string_and_number_of_the_spec_is_bounded(kind: Kind) -> None
     unbounded_numbers |= {".objectives[].target", ".validation[].min", ".validation[].max"}
     pruning = (".pruning.threshold", ".pruning.patient.pruner.threshold")
     unbounded_numbers |= {f"{path}.{bound}" for path in pruning for bound in ("lower", "upper")}
+    unbounded_numbers |= {".constraints[].min", ".constraints[].max"}
     unbounded_numbers |= {".pruning.patient.minDelta", ".budget.acceptableRegret"}
     unbounded_numbers |= {".limits.min", ".limits.max", ".promotion.thresholds[].value"}
     for path, node in _nodes(_schema(kind)["properties"]["spec"]):

@@ -61,14 +61,14 @@ class Family:
 
 def floats(name: str, low: float, high: float, scale: Literal["Linear", "Log"] = "Linear") -> Parameter:
     """A real parameter."""
-    return Parameter(name=name, float_=FloatRange(min=low, max=high, scale=scale))
+    return Parameter(name=name, float_=FloatRange(min=low, max=high, scale=scale), when=[])
 
 
 def integers(name: str, low: int, high: int, scale: Literal["Linear", "Log"] = "Linear") -> Parameter:
     """A whole parameter."""
-    return Parameter(name=name, int_=IntRange(min=low, max=high, scale=scale))
+    return Parameter(name=name, int_=IntRange(min=low, max=high, scale=scale), when=[])
 
 
 def choice(name: str, *choices: str) -> Parameter:
     """A parameter with named values."""
-    return Parameter(name=name, categorical=Categorical(choices=list(choices)))
+    return Parameter(name=name, categorical=Categorical(choices=list(choices)), when=[])
