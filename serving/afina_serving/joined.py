@@ -31,6 +31,7 @@ class Joined:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._parts:
-            self._transport.write(b"".join(self._parts))
-            self._parts.clear()
+        parts, self._parts = self._parts, []
+        # The client may have left since.
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from afina_serving.joined import Joined
 
@@ -50,3 +51,17 @@ async def test_what_was_written_comes_before_the_end() -> None:
         await asyncio.sleep(0.01)
         assert client.recv(100) == b"bye"
         assert client.recv(100) == b""
+
+
+def test_what_is_written_to_who_has_left_is_no_error() -> None:
+    async def leave() -> list[object]:
+        found: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: found.append(context))
+        async with a_connection() as (transport, _client):
+            transport.abort()
+            transport.write(b"too late")
+            await asyncio.sleep(0.01)
+        return found
+
+    # As the server runs it: uvloop complains of what asyncio's own loop lets pass.
+    assert uvloop.run(leave()) == []
