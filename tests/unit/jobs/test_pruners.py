@@ -4,12 +4,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 
+from afina_api.pruning import Pruning
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Pruned, Report, Succeeded
+from afina_jobs.search.pruners import FromFirstTrial, pruner_for
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
 from support.searches import Search, a_job
@@ -34,6 +37,72 @@ PRUNINGS: dict[str, Json] = {
         "patient": {"patience": 0, "pruner": {"name": "Median", "median": {"startupTrials": 1}}},
     },
 }
+
+
+WHEN = {"startupTrials": 2, "warmupSteps": 3, "intervalSteps": 4, "minTrials": 5}
+IN_OPTUNA: dict[str, tuple[Json, Json]] = {
+    "MedianPruner": (
+        {"name": "Median", "median": WHEN},
+        {"_n_startup_trials": 2, "_n_warmup_steps": 3, "_interval_steps": 4, "_n_min_trials": 5, "_percentile": 50.0},
+    ),
+    "PercentilePruner": (
+        {"name": "Percentile", "percentile": WHEN | {"percentile": 30}},
+        {"_n_startup_trials": 2, "_n_warmup_steps": 3, "_interval_steps": 4, "_n_min_trials": 5, "_percentile": 30.0},
+    ),
+    "SuccessiveHalvingPruner": (
+        {
+            "name": "SuccessiveHalving",
+            "successiveHalving": {
+                "minResource": 2,
+                "reductionFactor": 3,
+                "minEarlyStoppingRate": 4,
+                "bootstrapCount": 5,
+            },
+        },
+        {"_min_resource": 2, "_reduction_factor": 3, "_min_early_stopping_rate": 4, "_bootstrap_count": 5},
+    ),
+    "HyperbandPruner": (
+        {
+            "name": "Hyperband",
+            "hyperband": {"minResource": 2, "maxResource": 30, "reductionFactor": 4, "bootstrapCount": 5},
+        },
+        {"_min_resource": 2, "_max_resource": 30, "_reduction_factor": 4, "_bootstrap_count": 5},
+    ),
+    "WilcoxonPruner": (
+        {"name": "Wilcoxon", "wilcoxon": {"pThreshold": 0.2, "startupSteps": 3}},
+        {"_p_threshold": 0.2, "_n_startup_steps": 3},
+    ),
+    "ThresholdPruner": (
+        {"name": "Threshold", "threshold": {"lower": -1, "upper": 2, "warmupSteps": 3, "intervalSteps": 4}},
+        {"_lower": -1, "_upper": 2, "_n_warmup_steps": 3, "_interval_steps": 4},
+    ),
+    "PatientPruner": (
+        {"name": "Patient", "patient": {"patience": 2, "minDelta": 0.3}},
+        {"_patience": 2, "_min_delta": 0.3, "_wrapped_pruner": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_OPTUNA)
+def test_settings_reach_optuna(name: str) -> None:
+    pruning, expected = IN_OPTUNA[name]
+    made = pruner_for(Pruning.model_validate(pruning))
+    assert type(made).__name__ == name
+    assert {field: vars(made)[field] for field in expected} == expected
+
+
+@pytest.mark.filterwarnings("ignore:WilcoxonPruner is experimental")
+@pytest.mark.parametrize(
+    "name", sorted({pruning["name"] for pruning in PRUNINGS.values()} - {"Percentile", "Threshold", "Patient"})
+)
+def test_defaults_are_optuna_s(name: str) -> None:
+    ours, theirs = pruner_for(Pruning.model_validate({"name": name})), getattr(optuna.pruners, f"{name}Pruner")()
+    if isinstance(ours, FromFirstTrial):  # 500 steps, for which Optuna's "auto" is 5 and 501
+        assert name in ("SuccessiveHalving", "Hyperband")
+        ours, size = ours._make(500), {"_min_resource": 5} if name == "SuccessiveHalving" else {"_max_resource": 501}
+        assert vars(ours) == vars(theirs) | size
+    else:
+        assert vars(ours) == vars(theirs)
 
 
 @pytest.fixture(scope="module")

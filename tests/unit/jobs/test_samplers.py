@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 from scipy.stats import qmc
 
+from afina_api.algorithm import Algorithm
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Pruned, Succeeded
+from afina_jobs.search.samplers import PerTrialSampler, sampler_for
 from afina_jobs.search.space import suggest
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
@@ -45,6 +48,44 @@ ALGORITHMS: dict[str, Json] = {
     "Grid": {"name": "Grid"},
 }
 TRIALS = 10
+
+
+GENES = {"populationSize": 6, "mutationProbability": 0.1, "crossoverProbability": 0.2, "swappingProbability": 0.3}
+IN_OPTUNA: dict[str, tuple[Json, Json]] = {
+    "TPE": (
+        {"tpe": {"startupTrials": 2, "candidates": 3, "multivariate": False}},
+        {"_n_startup_trials": 2, "_n_ei_candidates": 3, "_multivariate": False},
+    ),
+    "GP": ({"gp": {"startupTrials": 2, "deterministic": True}}, {"_n_startup_trials": 2, "_deterministic": True}),
+    "CmaEs": (
+        {"cmaEs": {"startupTrials": 2, "populationSize": 5, "variant": "Separable", "considerPrunedTrials": True}},
+        {"_n_startup_trials": 2, "_popsize": 5, "_use_separable_cma": True, "_consider_pruned_trials": True},
+    ),
+    "NSGAII": ({"nsgaii": GENES}, {"_population_size": 6}),
+    "NSGAIII": ({"nsgaiii": GENES | {"dividingParameter": 4}}, {"_population_size": 6}),
+}
+
+
+@pytest.mark.parametrize("name", IN_OPTUNA)
+def test_settings_reach_optuna_and_defaults_are_its_own(name: str) -> None:
+    settings, expected = IN_OPTUNA[name]
+    made, plain = (_made({"name": name} | given) for given in (settings, {}))
+    assert {field: vars(made)[field] for field in expected} == expected
+    if name.startswith("NSGA"):
+        genes = vars(made._child_generation_strategy)
+        assert [genes[f"_{part}_prob"] for part in ("mutation", "crossover", "swapping")] == [0.1, 0.2, 0.3]
+        assert getattr(made._elite_population_selection_strategy, "_dividing_parameter", 4) == 4
+    default = getattr(optuna.samplers, f"{name}Sampler")(seed=1)
+    values = (bool, int, float, str, type(None))
+    theirs = {field: value for field, value in vars(default).items() if isinstance(value, values)}
+    theirs |= {"_warn_independent_sampling": False} if name == "CmaEs" else {}
+    assert {field: vars(plain)[field] for field in theirs} == theirs
+
+
+def _made(algorithm: Json) -> Any:
+    sampler = sampler_for(Algorithm.model_validate(algorithm), (), 1)
+    assert isinstance(sampler, PerTrialSampler)
+    return sampler._sampler
 
 
 def value_of(params: Mapping[str, Any]) -> float:
@@ -154,7 +195,10 @@ def test_quasi_monte_carlo_tries_the_sequence_from_its_first_point(
 @pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 async def test_runs_in_a_job(algorithm: Json, database: Path, tmp_path: Path) -> None:
     shutil.copy(database / "study.db", tmp_path)
-    job = a_job(script="echo '{\"rmse\": 1}'", trials=6, parallel=2, parameters=[N, C, STEP], algorithm=algorithm)
+    script, hyperband = "echo '{\"rmse\": 1}'", {"name": "Hyperband", "hyperband": {"maxResource": 9}}
+    job = a_job(
+        script=script, trials=6, parallel=2, parameters=[N, C, STEP], algorithm=algorithm, pruning=hyperband
+    )  # of which samplers see the study through a keyhole
     search = Search(tmp_path, job)
     assert (await search.run()).reason == Reason.MAX_TRIALS_REACHED
     assert {trial.state for trial in search.trials()} == {TrialState.COMPLETE}
