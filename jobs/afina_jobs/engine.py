@@ -18,7 +18,7 @@ from afina_api.tuningjob import Budget, Objective
 from afina_jobs.contract import Pruned, Report
 from afina_jobs.objectives.base import InvalidObjectiveError, Slot
 from afina_jobs.progress import trial_line
-from afina_jobs.search.regret import RegretWatch
+from afina_jobs.search.regretwatch import RegretWatch
 from afina_jobs.stopping import Verdict, verdict
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import StorageFullError
