@@ -17,6 +17,7 @@ GPUS = 2
 
 _FIELD_MANAGER = "afina-dev"
 _GATEWAY_CLASS_CRD = "crd/gatewayclasses.gateway.networking.k8s.io"
+_RAY_CLUSTER_CRD = "crd/rayclusters.ray.io"
 _NODE_READY_SECONDS = 90
 
 
@@ -98,6 +99,13 @@ def apply(tools: Mapping[str, Path], paths: Paths) -> None:
     _wait_for_node(binary, paths)
     patch = json.dumps(gpu_patch())
     kubectl.run(binary, paths, "patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def apply_kuberay(tools: Mapping[str, Path], paths: Paths) -> None:
+    """Make KubeRay's kinds known."""
+    binary = tools["kubectl"]
+    _server_side_apply(binary, paths, str(tools["kuberay-crds"]))
+    kubectl.run(binary, paths, "wait", "--for=condition=Established", "--timeout=30s", _RAY_CLUSTER_CRD)
 
 
 def node_is_ready(binary: Path, paths: Paths) -> bool:

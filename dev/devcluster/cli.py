@@ -36,7 +36,7 @@ def _up(paths: Paths, options: argparse.Namespace) -> None:
     else:
         with timeline.phase("packages"):
             host.prepare(paths)
-        cluster.up(paths, timeline)
+        cluster.up(paths, timeline, kuberay=options.kuberay)
     if not options.no_images:
         with timeline.phase("images"):
             _build_images(paths, torch=False)
@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = verb("up", _up, "Install, build and start what is missing; repair what died.", alone=True)
     up.add_argument("--no-images", action="store_true", help="do not build the project's images")
+    up.add_argument("--kuberay", action="store_true", help="with KubeRay, which then stays until `down`")
     verb("down", _down, "Stop everything and leave no trace; programs and images stay cached.", alone=True)
     verb("status", _status, "Show how each component is.")
     verb("kubeconfig", _kubeconfig, "Print the path of the kubeconfig.")

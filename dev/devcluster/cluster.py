@@ -14,8 +14,10 @@ from devcluster.processes import Component
 _CORE = ("etcd", "kube-apiserver", "kubelet")
 
 
-def up(paths: Paths, timeline: Timeline) -> None:
+def up(paths: Paths, timeline: Timeline, *, kuberay: bool = False) -> None:
     """Bring the cluster up from whatever is there: nothing, leftovers, some of it, all of it.
+
+    With KubeRay, if it is asked for or was in this cluster before.
 
     Raises DevClusterError when something does not start, or a cluster of another cache is up.
     """
@@ -25,6 +27,7 @@ def up(paths: Paths, timeline: Timeline) -> None:
     if not is_up(paths):
         with timeline.phase("leftovers of an earlier cluster"):
             down(paths)
+    kuberay = kuberay or has_kuberay(paths)
     with timeline.phase("certificates and network"):
         certificates.make(paths)
         network.up(paths)
@@ -38,6 +41,11 @@ def up(paths: Paths, timeline: Timeline) -> None:
         addons.apply(built, paths)
     with timeline.phase("gateway"):
         processes.ensure(gateway, paths)
+    if kuberay:
+        with timeline.phase("KubeRay"):
+            built |= tools.build(components.KUBERAY_TOOLS, paths)
+            addons.apply_kuberay(built, paths)
+            processes.ensure([components.kuberay(paths, built)], paths)
 
 
 def down(paths: Paths) -> None:
@@ -64,6 +72,10 @@ def is_up(paths: Paths) -> bool:
     return any(processes.find(name, paths) for name in _CORE)
 
 
+def has_kuberay(paths: Paths) -> bool:
+    return processes.was_started("kuberay", paths)
+
+
 def refuse_anothers(paths: Paths) -> None:
     """Raise DevClusterError when the cluster of another cache is up: it has our ports and our bridge."""
     if (owner := network.owner()) not in (None, paths.root):
@@ -72,7 +84,10 @@ def refuse_anothers(paths: Paths) -> None:
 
 def status(paths: Paths) -> bool:
     """Print how each component is; True when all are healthy and the node is ready."""
-    states = {component.name: _state(component, paths) for group in _components(paths) for component in group}
+    known = [component for group in _components(paths) for component in group]
+    if has_kuberay(paths):
+        known.append(components.kuberay(paths, tools.locate(components.KUBERAY_TOOLS, paths)))
+    states = {component.name: _state(component, paths) for component in known}
     kubectl = tools.locate(["kubectl"], paths)["kubectl"]
     states["node"] = "ready" if kubectl.exists() and addons.node_is_ready(kubectl, paths) else "not ready"
     for name, state in states.items():

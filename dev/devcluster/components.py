@@ -23,6 +23,8 @@ TOOLS = (
     "gateway-api-crds",
     "helm",
 )
+KUBERAY_TOOLS = ("ray-operator", "kuberay-crds")
+"""Of what is in the cluster only when somebody asks for it."""
 
 _ETCD = "127.0.0.1:12379"
 _ETCD_PEER = "http://127.0.0.1:12380"
@@ -246,6 +248,21 @@ def traefik(paths: Paths, tools: Tools) -> Component:
         "--global.checknewversion=false",
     )
     return Component("traefik", argv, probes.answers(f"http://{configs.GATEWAY_PING}/ping"))
+
+
+def kuberay(paths: Paths, tools: Tools) -> Component:
+    argv = (
+        # There is no flag for it.
+        "env",
+        f"KUBECONFIG={paths.kubeconfig}",
+        str(tools["ray-operator"]),
+        "--enable-leader-election=false",
+        # As no pod, it knows no names of Services.
+        "--use-kubernetes-proxy",
+        "--metrics-addr=0",
+        f"--health-probe-bind-address={configs.KUBERAY}",
+    )
+    return Component("kuberay", argv, probes.answers(f"http://{configs.KUBERAY}/readyz"))
 
 
 def all_of_them(paths: Paths, tools: Tools, shell_image: str) -> list[list[Component]]:

@@ -64,6 +64,11 @@ def find(name: str, paths: Paths) -> Record | None:
     return record if start_ticks(record.pid) == record.started else None
 
 
+def was_started(name: str, paths: Paths) -> bool:
+    """Whether the component belongs to this cluster, be its process alive or not."""
+    return _record_file(name, paths).exists()
+
+
 def ensure(components: list[Component], paths: Paths, *, settle_seconds: float = 5, start_seconds: float = 90) -> None:
     """Start, or start again, what is not running, was configured otherwise, or is not healthy; wait until all is.
 
@@ -117,7 +122,7 @@ def log_file(name: str, paths: Paths) -> Path:
 def _why_start(component: Component, paths: Paths, settle_seconds: float) -> str | None:
     record = find(component.name, paths)
     if record is None:
-        return "starting" if not _record_file(component.name, paths).exists() else "died, starting again"
+        return "died, starting again" if was_started(component.name, paths) else "starting"
     if record.fingerprint != component.fingerprint:
         return "configured anew, starting again"
     if not _becomes_healthy(component, paths, settle_seconds):

@@ -1,3 +1,5 @@
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,3 +26,15 @@ def test_where_there_is_no_cluster_down_touches_nothing(paths: Paths, monkeypatc
     monkeypatch.setattr(network, "down", lambda _: pytest.fail("the kernel was touched"))
     cluster.down(paths)
     assert list(paths.root.iterdir()) == []
+
+
+def test_kuberay_belongs_to_the_cluster_from_when_it_was_asked_for(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.status(paths)
+    assert "kuberay" not in capsys.readouterr().out
+    record = paths.cluster / "processes" / "kuberay.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"pid": 1, "started": 0, "fingerprint": ""}))
+    cluster.status(paths)
+    assert re.search("kuberay +not running", capsys.readouterr().out)

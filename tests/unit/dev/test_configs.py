@@ -15,7 +15,8 @@ from devcluster.processes import Component
 @pytest.fixture
 def every_component(paths: Paths) -> list[Component]:
     groups = components.all_of_them(paths, tools.locate(components.TOOLS, paths), "registry/shell:1")
-    return [component for group in groups for component in group]
+    kuberay = components.kuberay(paths, tools.locate(components.KUBERAY_TOOLS, paths))
+    return [*(component for group in groups for component in group), kuberay]
 
 
 def test_containerd_keeps_images_apart_from_what_goes_with_the_cluster(paths: Paths) -> None:

@@ -81,7 +81,8 @@ def test_files_of_a_module_are_copied_without_a_build(
 
 
 def test_every_program_of_the_cluster_is_a_tool(paths: Paths) -> None:
-    assert set(tools.locate(components.TOOLS, paths)) == set(components.TOOLS)
+    wanted = {*components.TOOLS, *components.KUBERAY_TOOLS}
+    assert set(tools.locate(wanted, paths)) == wanted
 
 
 def test_an_unknown_tool_is_refused_with_the_known_ones(paths: Paths) -> None:
