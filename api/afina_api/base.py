@@ -111,13 +111,18 @@ class LocalReference(Model):
     """Name of the object."""
 
 
-class Resources(Model):
-    """What one trial may use. The pod gets it once for each parallel trial, and a little for the driver."""
+class Compute(Model):
+    """Processors and memory."""
 
     cpu: Quantity = "500m"
     """Processors."""
     memory: Quantity = "1Gi"
     """Memory."""
+
+
+class Resources(Compute):
+    """What one trial may use. The pod gets it once for each parallel trial, and a little for the driver."""
+
     gpu: Annotated[int, Field(ge=0, le=64)] = 0
     """Whole GPUs (nvidia.com/gpu)."""
 

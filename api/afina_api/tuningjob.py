@@ -13,7 +13,6 @@ from afina_api.base import (
     LocalReference,
     Metadata,
     Model,
-    Resources,
     Scalar,
     Status,
     Tracking,
@@ -23,6 +22,7 @@ from afina_api.base import (
     rule,
 )
 from afina_api.constraints import MAX_CONSTRAINTS, Constraint
+from afina_api.execution import Execution, TrialResources
 from afina_api.metrics import MetricName
 from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName, check_conditions
 from afina_api.pruning import Pruning
@@ -156,7 +156,7 @@ class Trial(Model):
         ),
     ]
     """Environment variables of the trial."""
-    resources: Annotated[Resources, Field(default_factory=Resources)]
+    resources: Annotated[TrialResources, Field(default_factory=TrialResources)]
     """What one trial may use."""
     timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
     """A trial that takes longer is stopped and counts as failed."""
@@ -217,6 +217,19 @@ class TuningJobSpec(Model):
             "CmaEs needs a float or int parameter: use TPE",
             field=".parameters",
         ),
+        rule(
+            "!has(self.execution) || !has(self.execution.workers) || !has(self.budget) ||"
+            " !has(self.budget.parallelTrials) || self.execution.workers <= self.budget.parallelTrials",
+            "execution.workers must not be more than budget.parallelTrials: the others would have nothing to do",
+            field=".execution.workers",
+        ),
+        rule(
+            "!has(self.execution) || !has(self.execution.engine) || self.execution.engine != 'Process' ||"
+            " !has(self.trial.resources) || !has(self.trial.resources.gpu) ||"
+            " self.trial.resources.gpu == 0.0 || self.trial.resources.gpu >= 1.0",
+            "a fraction of a gpu needs the engine RayTune: set execution.engine to RayTune or Auto",
+            field=".trial.resources.gpu",
+        ),
     )
 
     objectives: Annotated[
@@ -254,6 +267,8 @@ class TuningJobSpec(Model):
     """When the search is over."""
     trial: Trial
     """How one set of parameters is evaluated."""
+    execution: Annotated[Execution, Field(default_factory=Execution)]
+    """Where and by what trials run."""
     storage: Annotated[Storage, Field(default_factory=Storage)]
     """Where the trials are kept."""
     suspend: bool = False
@@ -297,6 +312,16 @@ class TuningJobSpec(Model):
     def _evolution_has_a_direction(self) -> Self:
         if self.algorithm.name == "CmaEs" and all(parameter.categorical for parameter in self.parameters):
             raise ValueError("CmaEs needs a float or int parameter: use TPE")
+        return self
+
+    @model_validator(mode="after")
+    def _execution_fits(self) -> Self:
+        if self.execution.workers > self.budget.parallel_trials:
+            raise ValueError(
+                "execution.workers must not be more than budget.parallelTrials: the others would have nothing to do"
+            )
+        if self.execution.engine == "Process" and self.trial.resources.shares_gpu:
+            raise ValueError("a fraction of a gpu needs the engine RayTune: set execution.engine to RayTune or Auto")
         return self
 
     @model_validator(mode="after")
@@ -410,7 +435,16 @@ class TuningJob(Model):
         rule("self.metadata.name.size() <= 63", "the name may have at most 63 characters"),
         *(
             fixed_after_start("TuningJob", field)
-            for field in ("objectives", "parameters", "constraints", "algorithm", "pruning", "trial", "storage")
+            for field in (
+                "objectives",
+                "parameters",
+                "constraints",
+                "algorithm",
+                "pruning",
+                "trial",
+                "execution",
+                "storage",
+            )
         ),
         rule(
             f"!({STARTED}) || self.spec.budget.maxTrials >= oldSelf.spec.budget.maxTrials",

@@ -39,6 +39,8 @@ class Settings:
     """Folder for the trials' working directories."""
     storage_url: str | None
     """URL of a database; without it, SQLite in the study's folder."""
+    ray_address: str
+    """Host and port of the head of the job's Ray cluster; empty where it has none."""
     termination_log: Path
     """File whose content the kubelet puts into the pod's status."""
 
@@ -51,6 +53,7 @@ class Settings:
             study=Path(env["AFINA_STUDY"]),
             workspace=Path(env["AFINA_WORKSPACE"]),
             storage_url=env.get("AFINA_STORAGE_URL"),
+            ray_address=env.get("AFINA_RAY_ADDRESS", ""),
             termination_log=Path(env.get("AFINA_TERMINATION_LOG", "/dev/termination-log")),
         )
 

@@ -14,13 +14,14 @@ from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.driver import Settings
 from afina_jobs.livespec import LiveBudget, read_object
+from afina_jobs.objectives.base import Place
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.report.importance import ImportanceWatch
 from afina_jobs.report.pod import STATUS_SECONDS, STOPPED_STATUS_SECONDS, end, has_a_status
 from afina_jobs.report.reporter import Reporter
 from afina_jobs.report.status import status
 from afina_jobs.results.write import write_results
-from afina_jobs.session import CannotBeginError, Place, combinations, make_engine, open_ledger
+from afina_jobs.session import CannotBeginError, combinations, make_engine, open_ledger
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.storage import sqlite_url
 from afina_jobs.study.thread import StudyThread
@@ -55,10 +56,12 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     importance = ImportanceWatch(ledger.study, thread)
     reporter = _reporter(job, budget, mirror, importance)
     listeners = [listener for listener in (mirror, importance, reporter) if listener]
-    place = Place(settings.workspace, settings.source)
-    engine = make_engine(job, budget, ledger, thread, trial_environment(job.spec.trial), place, listeners)
+    place = Place(settings.workspace, settings.source, settings.study / "checkpoints")
+    env = trial_environment(job.spec.trial)
+    engine = make_engine(job, budget, ledger, thread, env, place, listeners, settings.ray_address)
     try:
         found = await engine.run()
+        place.forget_checkpoints()
         await importance.finish()
         if reporter:
             reporter.rest()

@@ -2,29 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from afina_api.reasons import Reason
 from afina_api.tuningjob import Budget, TuningJob, TuningJobSpec
 from afina_jobs.builtin.settings import BuiltinSettingsError
 from afina_jobs.engine import Engine, Listener
+from afina_jobs.objectives.base import Place, Slot
 from afina_jobs.objectives.slots import make_slots
+from afina_jobs.raytune.muscle import Muscle, RaySlot
 from afina_jobs.specfile.yamllines import field
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.ledger import Ledger, SpecChangedError
 from afina_jobs.study.storage import ForeignTablesError, StorageFullError, open_storage
 from afina_jobs.study.thread import StudyThread
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a search lives."""
-
-    workspace: Path
-    """Folder for the trials' working directories."""
-    source: Path | None
-    """Folder of the trials' files."""
 
 
 class CannotBeginError(Exception):
@@ -69,16 +59,30 @@ def make_engine(
     env: Mapping[str, str],
     place: Place,
     listeners: Sequence[Listener],
+    ray_address: str = "",
 ) -> Engine:
     """The engine of a job whose study is open.
+
+    Args:
+        job: the job.
+        budget: its budget, which may grow.
+        ledger: its study.
+        thread: the study's.
+        env: the environment of every trial.
+        place: where the search lives.
+        listeners: who is told how the search stands.
+        ray_address: host and port of the head of a Ray cluster; empty: where the job wants Ray, it is started here.
 
     Raises:
         CannotBeginError: with the reason.
     """
     try:
-        slots = make_slots(job.spec, env, place.workspace, place.source)
+        slots: Sequence[Slot] = make_slots(job.spec, env, place)
     except BuiltinSettingsError as error:
         raise CannotBeginError(Reason.INVALID_OBJECTIVE, f"{field(error.path)}: {error}") from error
+    if job.spec.execution.uses_ray(job.spec.trial.resources):
+        muscle = Muscle(job, env, place, ray_address)
+        slots = [RaySlot(muscle) for _ in slots]
     return Engine(ledger, thread, slots, job.spec.objectives[0], budget, combinations(job.spec), listeners)
 
 

@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 Objective = Callable[[dict[str, Any], "Trial"], object]
@@ -25,9 +26,12 @@ _MAX_STEP = 2**31 - 1
 class Trial:
     """What the objective is given beside its parameters."""
 
-    def __init__(self, number: int, replies: TextIO) -> None:
+    def __init__(self, number: int, checkpoint_dir: Path, replies: TextIO) -> None:
         self.number = number
         """Number of the trial, from 0."""
+        self.checkpoint_dir = checkpoint_dir
+        """A folder of the trial's own. When the process, its pod or its node is lost, the trial is run again and finds
+        there what it had written. Write whole files: to another name first, then `os.replace`."""
         self._replies = replies
 
     def report(self, value: float, step: int) -> None:
@@ -50,7 +54,8 @@ def main() -> None:
         objective = _load(json.loads(requests.readline()), replies)
         for line in requests:
             request = json.loads(line)
-            reply = _evaluate(objective, request["params"], Trial(request["number"], replies))
+            trial = Trial(request["number"], Path(request["checkpoint"]), replies)
+            reply = _evaluate(objective, request["params"], trial)
             with contextlib.suppress(ValueError, OSError):  # it may have closed them
                 sys.stdout.flush()
                 sys.stderr.flush()

@@ -15,8 +15,9 @@ from optuna.trial import FrozenTrial
 
 from afina_api.tuningjob import TuningJob
 from afina_jobs.engine import Listener
+from afina_jobs.objectives.base import Place
 from afina_jobs.process.environment import trial_environment
-from afina_jobs.session import Place, make_engine, open_ledger
+from afina_jobs.session import make_engine, open_ledger
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.ledger import Ledger, study_name
 from afina_jobs.study.storage import open_storage, sqlite_url
@@ -45,6 +46,7 @@ def a_job(
     parameters: Sequence[Json] = (X, N),
     algorithm: Json | None = None,
     pruning: str | Json | None = None,
+    engine: str | None = None,
     name: str = "a-job",
     uid: str = "",
 ) -> Json:
@@ -62,6 +64,7 @@ def a_job(
         "trial": kinds | (trial or {}),
     }
     spec |= {"pruning": {"name": pruning} if isinstance(pruning, str) else pruning} if pruning else {}
+    spec |= {"execution": {"engine": engine}} if engine else {}
     metadata = {"name": name, "namespace": "a-team", "uid": uid}
     return {"apiVersion": "afina.dev/v1alpha1", "kind": "TuningJob", "metadata": metadata, "spec": spec}
 
@@ -90,7 +93,9 @@ class Search:
 
     async def _run(self, job: TuningJob, ledger: Ledger, thread: StudyThread) -> Verdict:
         env = trial_environment(job.spec.trial)
-        place = Place(self.folder / "work", write_files(self.folder / "source", self.files))
+        place = Place(
+            self.folder / "work", write_files(self.folder / "source", self.files), self.folder / "checkpoints"
+        )
         return await make_engine(job, lambda: job.spec.budget, ledger, thread, env, place, self.listeners).run()
 
     def trials(self) -> list[FrozenTrial]:

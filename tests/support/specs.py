@@ -426,6 +426,31 @@ REFUSED: dict[str, Refused] = {
     "name of 64 characters": Refused(
         {"metadata.name": "a" * 64}, "", "the name may have at most 63 characters", "at most 63"
     ),
+    "workers without Ray": Refused(
+        {"spec.execution": {"engine": "Process", "workers": 1}},
+        "spec.execution.workers",
+        "workers need the engine RayTune: set engine to RayTune or Auto, or workers to 0",
+    ),
+    "more workers than trials": Refused(
+        {"spec.execution": {"workers": 3}},
+        "spec.execution.workers",
+        "execution.workers must not be more than budget.parallelTrials",
+    ),
+    "a fraction of a GPU without Ray": Refused(
+        {"spec.execution": {"engine": "Process"}, "spec.trial.resources": {"gpu": 0.5}},
+        "spec.trial.resources.gpu",
+        "a fraction of a gpu needs the engine RayTune",
+    ),
+    "one GPU and a half": Refused(
+        {"spec.trial.resources": {"gpu": 1.5}},
+        "spec.trial.resources.gpu",
+        "gpu is a whole number, or a fraction below 1 of a GPU that several trials share",
+    ),
+    "a type of no GPU": Refused(
+        {"spec.trial.resources": {"gpuType": "A100"}},
+        "spec.trial.resources.gpuType",
+        "gpuType has no meaning without a gpu",
+    ),
 }
 
 ACCEPTED: dict[str, dict[str, Any]] = {
@@ -514,5 +539,9 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "python objective": {"spec.trial": {"python": {"entrypoint": "package.train:objective"}}},
     "builtin objective": {"spec.trial": {"builtin": {"name": "xgboost-cv", "config": {"dataset": "wine", "folds": 3}}}},
     "processors as a number": {"spec.trial.resources": {"cpu": 1, "memory": "2Gi", "gpu": 1}},
+    "a GPU by its type": {"spec.trial.resources": {"gpu": 1, "gpuType": "NVIDIA-H100-80GB-HBM3"}},
+    "trials that share a GPU": {"spec.trial.resources": {"gpu": 0.5}},
+    "Ray in the driver's pod": {"spec.execution": {"engine": "RayTune"}},
+    "workers": {"spec.execution": {"workers": 2}},
     "database": {"spec.storage": {"databaseSecretRef": {"name": "db"}}},
 }

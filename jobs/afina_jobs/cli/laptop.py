@@ -12,9 +12,10 @@ from afina_jobs import engine
 from afina_jobs.cli.display import Display, opening, summary
 from afina_jobs.cli.folder import alone, write_files
 from afina_jobs.cli.logs import log_to
+from afina_jobs.objectives.base import Place
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.results.write import write_results
-from afina_jobs.session import CannotBeginError, Place, make_engine, open_ledger
+from afina_jobs.session import CannotBeginError, make_engine, open_ledger
 from afina_jobs.signals import until_signalled
 from afina_jobs.specfile.load import LoadedJob
 from afina_jobs.stopping import Verdict
@@ -57,9 +58,10 @@ async def _search(job: TuningJob, folder: Path, source: Path, display: Display) 
     display.say(opening(job, ledger.seed, await thread(ledger.trials)))
     mirror = Mirror(job, ledger.identity, ledger.seed) if os.environ.get("MLFLOW_TRACKING_URI") else None
     listeners = [listener for listener in (display, mirror) if listener]
-    place = Place(folder / "work", source)
+    place = Place(folder / "work", source, folder / "checkpoints")
     env = trial_environment(job.spec.trial)
     found = await make_engine(job, lambda: job.spec.budget, ledger, thread, env, place, listeners).run()
+    place.forget_checkpoints()
     display.say("drawing plots")
     artifacts = await thread(write_results, ledger.study, job, folder)
     await thread(ledger.close)

@@ -37,6 +37,22 @@ class Slot(Protocol):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a search lives."""
+
+    workspace: Path
+    """Folder for the trials' working directories."""
+    source: Path | None
+    """Folder of the trials' files."""
+    checkpoints: Path
+    """Folder that outlives the driver, for what trials want to find again when they are run again."""
+
+    def forget_checkpoints(self) -> None:
+        """Remove all of them: the search has ended, and none is run again."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """Where trials of a slot run, and what is asked of them."""
 
@@ -52,6 +68,21 @@ class Surroundings:
     """How long one trial may take."""
     timeout_field: str = "trial.timeoutSeconds"
     """Who says so."""
+    checkpoints: Path | None = None
+    """Folder of the trials' checkpoints; unset: beside the working directory."""
+
+    def checkpoint(self, number: int) -> Path:
+        """The folder of a trial's checkpoint; what an earlier run of that trial left is in it."""
+        found = self._checkpoint(number)
+        found.mkdir(parents=True, exist_ok=True)
+        return found
+
+    def forget_checkpoint(self, number: int) -> None:
+        """Remove the checkpoint of a trial that has ended."""
+        shutil.rmtree(self._checkpoint(number), ignore_errors=True)
+
+    def _checkpoint(self, number: int) -> Path:
+        return (self.checkpoints or self.folder.with_name(f"{self.folder.name}.checkpoints")) / str(number)
 
     def fill_folder(self) -> None:
         """Make the working directory, with a copy of the source files as they were given.

@@ -50,6 +50,11 @@ class CommandSlot:
 
     async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Outcome:
         """Run the command to its end, its timeout or its pruning."""
+        outcome = await self._run(proposal, on_report)
+        self._around.forget_checkpoint(proposal.number)
+        return outcome
+
+    async def _run(self, proposal: Proposal, on_report: OnReport) -> Outcome:
         self._around.fill_folder()
         run = _Run(proposal.number, self._around.metric)
         watch = OomWatch()
@@ -79,7 +84,11 @@ class CommandSlot:
         # Beside the working directory, where no file of the user's can have the name.
         file = self._around.folder.with_suffix(".params.json")
         file.write_text(json.dumps(proposal.params))
-        own = {"AFINA_TRIAL_NUMBER": str(proposal.number), "AFINA_PARAMS_FILE": str(file)}
+        own = {
+            "AFINA_TRIAL_NUMBER": str(proposal.number),
+            "AFINA_PARAMS_FILE": str(file),
+            "AFINA_CHECKPOINT_DIR": str(self._around.checkpoint(proposal.number)),
+        }
         return await ProcessGroup.start(
             arguments(self._argv, proposal.params),
             folder=self._around.folder,

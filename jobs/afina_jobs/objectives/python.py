@@ -66,11 +66,15 @@ class PythonSlot:
         finally:
             if not isinstance(outcome, Succeeded):
                 await self.close()
+            if outcome is not None:
+                self._around.forget_checkpoint(proposal.number)
         return outcome
 
     async def _converse(self, worker: Worker, proposal: Proposal, on_report: OnReport) -> Outcome:
         watch = OomWatch()
-        reply = await worker.ask({"number": proposal.number, "params": dict(proposal.params)})
+        folder = self._around.checkpoint(proposal.number)
+        trial = {"number": proposal.number, "params": dict(proposal.params), "checkpoint": str(folder)}
+        reply = await worker.ask(trial)
         while reply and "step" in reply:
             if await on_report(Report(reply["step"], reply["value"])):
                 return Pruned(f"at step {reply['step']}")

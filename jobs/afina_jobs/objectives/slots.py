@@ -1,32 +1,38 @@
 """Makes the slots of a job from its spec."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from afina_api.tuningjob import TuningJobSpec
 from afina_jobs.builtin.settings import check
-from afina_jobs.objectives.base import Slot, Surroundings
+from afina_jobs.objectives.base import Place, Slot, Surroundings
 from afina_jobs.objectives.command import CommandSlot
 from afina_jobs.objectives.python import PythonSlot
 from afina_jobs.process.environment import threads
 
 
-def make_slots(spec: TuningJobSpec, env: Mapping[str, str], workspace: Path, source: Path | None) -> list[Slot]:
+def make_slots(spec: TuningJobSpec, env: Mapping[str, str], place: Place) -> list[Slot]:
     """One slot for each trial that may run at a time.
 
     Args:
         spec: the job's.
         env: the environment of every trial.
-        workspace: where the slots' working directories are made.
-        source: folder of the files that trials need.
+        place: where they run.
 
     Raises:
         BuiltinSettingsError: a built-in objective cannot do what the spec asks.
     """
-    return [
-        _slot(spec, Surroundings(spec.objectives[0].metric, env, folder, source, spec.trial.timeout_seconds))
-        for folder in (workspace / f"slot-{index}" for index in range(spec.budget.parallel_trials))
-    ]
+    return [_slot(spec, _around(spec, env, place, index)) for index in range(spec.budget.parallel_trials)]
+
+
+def _around(spec: TuningJobSpec, env: Mapping[str, str], place: Place, index: int) -> Surroundings:
+    return Surroundings(
+        spec.objectives[0].metric,
+        env,
+        place.workspace / f"slot-{index}",
+        place.source,
+        spec.trial.timeout_seconds,
+        checkpoints=place.checkpoints,
+    )
 
 
 def _slot(spec: TuningJobSpec, around: Surroundings) -> Slot:

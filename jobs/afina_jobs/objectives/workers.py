@@ -4,7 +4,9 @@ import asyncio
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from afina_jobs.objectives.base import Surroundings
@@ -33,14 +35,18 @@ class Worker:
     @classmethod
     async def start(cls, around: Surroundings) -> Self:
         """Start a process that has loaded nothing yet."""
+        return await cls.start_module("afina_jobs.worker", around.folder, around.env, TrialOutput("loading"))
+
+    @classmethod
+    async def start_module(cls, module: str, folder: Path, env: Mapping[str, str], output: TrialOutput) -> Self:
+        """Start a module of ours that speaks so, in a folder."""
         ours, theirs = socket.socketpair()
-        output = TrialOutput("loading")
         with theirs:
             fd = theirs.fileno()
             process = await ProcessGroup.start(
-                [sys.executable, "-u", "-P", "-m", "afina_jobs.worker", str(fd)],
-                folder=around.folder,
-                env=around.env,
+                [sys.executable, "-u", "-P", "-m", module, str(fd)],
+                folder=folder,
+                env=env,
                 on_output=output,
                 on_error=output,
                 pass_fds=(fd,),
@@ -50,10 +56,14 @@ class Worker:
 
     async def ask(self, request: Message) -> Message | None:
         """Send a request; the first message that answers it, as `listen` has it."""
-        with suppress(ConnectionError):
-            self._writer.write(json.dumps(request).encode() + b"\n")
-            await self._writer.drain()
+        await self.tell(request)
         return await self.listen()
+
+    async def tell(self, message: Message) -> None:
+        """Send a message. Whether it was heard, `listen` will show."""
+        with suppress(ConnectionError):
+            self._writer.write(json.dumps(message).encode() + b"\n")
+            await self._writer.drain()
 
     async def listen(self) -> Message | None:
         """The next message, or None when there will be none any more: then `stop` has the exit code."""
@@ -73,7 +83,9 @@ class Worker:
         found: Message = json.loads(line)
         return found
 
-    async def stop(self) -> int:
-        """End the process, if it has not ended; its exit code."""
+    async def stop(self, patience_seconds: float = 0.0) -> int:
+        """Hang up, and end the process if it has not ended in that time; its exit code."""
         self._writer.close()
+        if patience_seconds:
+            await asyncio.wait({self._process.exited}, timeout=patience_seconds)
         return await self._process.stop()

@@ -8,8 +8,8 @@ from decimal import Decimal
 from afina_api.tuningjob import Trial
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_PRIVATE = ("AFINA_", "KUBERNETES_")
-"""The driver's own settings, the database's URL among them, and where the API server is."""
+_PRIVATE = ("AFINA_", "KUBERNETES_", "RAY_")
+"""The driver's own settings, the database's URL among them, where the API server is, and the key to a Ray cluster."""
 
 
 def trial_environment(trial: Trial, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,13 +28,13 @@ def test_measures_the_data_set_fold_by_fold(dataset: str) -> None:
     metric, at_least, metrics = DATASETS[dataset]
     replies = StringIO()
     evaluate = objective(dataset=dataset, folds=3, metric=metric, threads=1)
-    found = evaluate(PARAMS, Trial(0, replies))
+    found = evaluate(PARAMS, Trial(0, Path(), replies))
     reports = [json.loads(line) for line in replies.getvalue().splitlines()]
     assert set(found) == metrics == set(XGBoostCV(dataset=dataset).metrics)
     assert found[metric] > at_least
     assert [report["step"] for report in reports] == [0, 1, 2]
     assert reports[-1]["value"] == found[metric]
-    assert evaluate(PARAMS, Trial(1, StringIO())) == found
+    assert evaluate(PARAMS, Trial(1, Path(), StringIO())) == found
 
 
 def test_offers_only_parameters_that_xgboost_has() -> None:

@@ -1,0 +1,76 @@
+"""A checkpoint on its way between the nodes of a Ray cluster and the driver's volume: a folder in one piece."""
+
+import io
+import shutil
+import tarfile
+import time
+from pathlib import Path
+
+MAX_BYTES = 256 * 2**20
+"""A checkpoint that is larger stays where it is, and is lost with its node."""
+_PAUSE_SECONDS = 5.0
+"""Between two looks at a folder, so that a trial that writes all the time does not send all the time."""
+
+Signature = frozenset[tuple[str, int, int]]
+
+
+def checkpoints_below(folder: Path) -> Path:
+    """Where an actor keeps checkpoints: beside the working directories, which are made anew."""
+    return folder / "checkpoints"
+
+
+class Parcel:
+    """The folder of one trial's checkpoint, and what of it has been sent."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sent = _signature(folder)
+        self._looked = time.monotonic()
+
+    def changed(self) -> bytes | None:
+        """The folder as one piece, if it has changed since the last time."""
+        if time.monotonic() - self._looked < _PAUSE_SECONDS:
+            return None
+        self._looked = time.monotonic()
+        found = _signature(self._folder)
+        if found == self._sent or sum(size for _, size, _ in found) > MAX_BYTES:
+            return None
+        self._sent = found
+        return self.pack()
+
+    def pack(self) -> bytes:
+        """The folder as one piece. Files that vanish meanwhile are left out."""
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w") as archive:
+            for file in _files(self._folder):
+                try:
+                    archive.add(file, file.relative_to(self._folder).as_posix(), recursive=False)
+                except FileNotFoundError:
+                    continue
+        return content.getvalue()
+
+    def unpack(self, content: bytes) -> None:
+        """Put what was packed in the place of what is there, as a whole."""
+        arriving = self._folder.with_name(f"{self._folder.name}.arriving")
+        shutil.rmtree(arriving, ignore_errors=True)
+        arriving.mkdir(parents=True)
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.extractall(arriving, filter="data")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        arriving.rename(self._folder)
+        self._sent = _signature(self._folder)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _signature(folder: Path) -> Signature:
+    found = set()
+    for file in _files(folder):
+        try:
+            stat = file.stat()
+        except FileNotFoundError:
+            continue
+        found.add((str(file), stat.st_size, stat.st_mtime_ns))
+    return frozenset(found)
