@@ -44,6 +44,9 @@ class Cluster(Protocol):
     async def exists(self, target: Ref) -> bool:
         """Whether the object is there; its content, which may be large, is not read."""
 
+    async def knows(self, resource: Resource) -> bool:
+        """Whether the API server knows that kind."""
+
     async def find(self, resource: Resource, namespace: str, *, labels: str = "", fields: str = "") -> list[Json]:
         """The objects of that kind in the namespace that fit the label and field selectors."""
 
@@ -103,6 +106,14 @@ class HttpCluster:
         except NotFoundError:
             return False
         return True
+
+    async def knows(self, resource: Resource) -> bool:
+        """Whether the API server knows that kind."""
+        try:
+            found = await self._request("GET", resource, f"/apis/{resource.api_version}")
+        except NotFoundError:
+            return False
+        return any(one.get("name") == resource.plural for one in found.get("resources") or ())
 
     async def find(self, resource: Resource, namespace: str, *, labels: str = "", fields: str = "") -> list[Json]:
         """The objects of that kind in the namespace that fit the selectors."""

@@ -8,6 +8,9 @@ MANAGED_SELECTOR = ",".join(f"{name}={value}" for name, value in MANAGED.items()
 GPU = "nvidia.com/gpu"
 GPU_TOLERATION: Json = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 
+GPU_TYPE = "nvidia.com/gpu.product"
+"""Label of a node, by NVIDIA's GPU feature discovery."""
+
 _USER = 65532
 
 RESTRICTED_POD: Json = {
@@ -25,6 +28,12 @@ RESTRICTED_CONTAINER: Json = {
     "readOnlyRootFilesystem": True,
 }
 """Security context of a container."""
+
+
+def placement(resources: Json, node_selector: Json) -> Json:
+    """Where a pod of these resources may be placed: nodes with those labels, and with GPUs if it has one."""
+    tolerations = {"tolerations": [GPU_TOLERATION]} if GPU in resources.get("limits", {}) else {}
+    return {**tolerations, **({"nodeSelector": node_selector} if node_selector else {})}
 
 
 def from_secret(variable: str, name: str, key: str) -> Json:

@@ -53,6 +53,7 @@ SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "serviceaccounts")
 ROLES = Resource("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 EVENTS = Resource("v1", "Event", "events")
+RAY_CLUSTERS = Resource("ray.io/v1", "RayCluster", "rayclusters")
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
 _ALL = (
@@ -74,6 +75,7 @@ _ALL = (
     ROLES,
     ROLE_BINDINGS,
     EVENTS,
+    RAY_CLUSTERS,
     LEASES,
 )
 _BY_KIND = {(resource.api_version, resource.kind): resource for resource in _ALL}

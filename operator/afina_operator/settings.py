@@ -31,6 +31,8 @@ class Settings:
     """The hosts, separated by commas, that Datasets may be read from over HTTP; empty: none."""
     prometheus_url: str = ""
     """What ModelDeployments may be judged by; empty: nothing."""
+    ray: bool = False
+    """Whether Ray clusters may be made, by KubeRay."""
     start_deadline_seconds: int = 120
     """A pod that cannot start for so long, for a cause that waiting does not cure, fails its job."""
     workers: int = 4
@@ -42,7 +44,7 @@ class Settings:
         """Read them.
 
         Raises:
-            ValueError: a number is none, or an address; the message names the variable.
+            ValueError: a number, an address or a switch is none; the message names the variable.
         """
 
         def text(name: str, default: str) -> str:
@@ -53,6 +55,12 @@ class Settings:
             if not value.isdecimal() or int(value) < 1:
                 raise ValueError(f"AFINA_{name} must be a whole number from 1 on: got {value!r}")
             return int(value)
+
+        def switch(name: str) -> bool:
+            value = text(name, "false")
+            if value not in ("true", "false"):
+                raise ValueError(f"AFINA_{name} must be true or false: got {value!r}")
+            return value == "true"
 
         def address(name: str) -> str:
             value = text(name, "")
@@ -72,6 +80,7 @@ class Settings:
             mlflow_tracking_uri=text("MLFLOW_TRACKING_URI", cls.mlflow_tracking_uri),
             http_allowed_hosts=text("HTTP_ALLOWED_HOSTS", cls.http_allowed_hosts),
             prometheus_url=address("PROMETHEUS_URL"),
+            ray=switch("RAY"),
             start_deadline_seconds=number("START_DEADLINE_SECONDS", cls.start_deadline_seconds),
             workers=number("WORKERS", cls.workers),
             port=number("PORT", cls.port),

@@ -37,6 +37,8 @@ class ApiServer:
     now: datetime = START
     over_quota: frozenset[Resource] = frozenset()
     """The operator may make no object of these kinds."""
+    unknown: frozenset[Resource] = frozenset()
+    """Kinds that nobody has installed."""
     check: Callable[["ApiServer", Change], None] | None = None
     """Called right after each accepted write; raises AssertionError where an invariant broke."""
     digests: dict[Ref, str] = field(default_factory=dict)
@@ -63,6 +65,9 @@ class ApiServer:
 
     async def exists(self, target: Ref) -> bool:
         return target in self.objects
+
+    async def knows(self, resource: Resource) -> bool:
+        return resource not in self.unknown
 
     async def find(self, resource: Resource, namespace: str, *, labels: str = "", fields: str = "") -> list[Json]:
         assert not fields or resource is EVENTS

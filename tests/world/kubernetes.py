@@ -11,6 +11,7 @@ from afina_operator.resources import (
     CONFIG_MAPS,
     JOBS,
     PODS,
+    RAY_CLUSTERS,
     ROLE_BINDINGS,
     ROLES,
     SERVICE_ACCOUNTS,
@@ -23,7 +24,7 @@ from afina_operator.resources import (
 )
 from world.apiserver import ApiServer
 
-_COLLECTED = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CONFIG_MAPS, JOBS, PODS, VOLUME_CLAIMS)
+_COLLECTED = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CONFIG_MAPS, RAY_CLUSTERS, JOBS, PODS, VOLUME_CLAIMS)
 _ENDED = ("Succeeded", "Failed")
 
 

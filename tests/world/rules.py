@@ -76,7 +76,7 @@ def _expected(current: Scene, obj: Json) -> State:
 
 def check_world(subject: Subject, world: ApiServer) -> None:
     """What holds in every world."""
-    for resource in CHILDREN:
+    for resource in (*CHILDREN, *subject.more_children):
         owners = [controller(obj).get("uid") for obj in world.of(resource) if controller(obj)]
         assert len(owners) == len(set(owners)), f"more than one {resource.kind} of one {subject.kind.resource.kind}"
     running = kubernetes.running(world)
@@ -110,7 +110,8 @@ def check_change(subject: Subject, world: ApiServer, change: Change) -> None:
         assert before is None or controller(before).get("kind") == kind.kind, f"{change.target} is not ours"
     if change.target.resource is JOBS and before is None and after is not None:
         assert subject.may_start(world), "the Job is made before what it reads is there"
-        needed = [subject.child(resource) for resource in CHILDREN if resource is not JOBS]
+        kinds = (*CHILDREN, *subject.more_children)
+        needed = [subject.child(resource) for resource in kinds if resource is not JOBS]
         assert all(one in world.objects for one in needed), "the Job starts before what it needs"
         owners = {controller(world.objects[one]).get("uid") for one in needed}
         assert owners == {controller(after).get("uid")}, "the Job starts among another's objects"
@@ -131,6 +132,9 @@ def _check_status(subject: Subject, world: ApiServer, by: str, before: Json, aft
         assert is_true(job, "Complete"), "success was claimed of a Job that is not complete"
     if by != OPERATOR:
         return
+    if "completionTime" in after:
+        left = [one for one in map(subject.child, subject.more_children) if one in world.objects]
+        assert not left, f"the end was recorded, and there is still {left}"
     reports = [{key: one for key, one in status.items() if key not in OPERATORS_PART} for status in (before, after)]
     assert reports[0] == reports[1], "the operator has touched what is the driver's"
     assert not (reports[0] and new["reason"] in _NEVER_STARTED), "a driver that has run was said to be unable to start"

@@ -53,6 +53,8 @@ class Subject:
     """What makes the spec one that only the operator can refuse."""
     tries: int = 11
     """So many drivers may die."""
+    more_children: tuple[Resource, ...] = ()
+    """What it has beside what every object of that kind has, and only as long as its driver works."""
     own_actions: Mapping[str, Step] = field(default_factory=dict)
     """What may happen to this kind only."""
     surroundings: Step = lambda world: None
@@ -79,7 +81,7 @@ class Subject:
 
     def operator(self) -> Controller[Any]:
         """The operator's own controller."""
-        return handlers.controller(self.kind, Settings())
+        return handlers.controller(self.kind, Settings(ray=True))
 
     @property
     def actions(self) -> Mapping[str, Step]:

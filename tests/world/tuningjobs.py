@@ -1,8 +1,10 @@
 """A TuningJob in the simulated world."""
 
+from dataclasses import replace
+
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJobStatus
-from afina_operator.resources import TUNING_JOBS, Json, Ref
+from afina_operator.resources import RAY_CLUSTERS, TUNING_JOBS, Json, Ref
 from afina_operator.tuningjob.objects import KIND
 from world.apiserver import ApiServer
 from world.subjects import NAME, NAMESPACE, State, Subject, before_start, edit_spec
@@ -40,3 +42,6 @@ TUNING_JOB = Subject(
     wrong=WRONG,
     own_actions={"grow": _grow, "change image": before_start(TARGET, _change_image)},
 )
+
+WITH_WORKERS = replace(TUNING_JOB, spec=SPEC | {"execution": {"workers": 1}}, more_children=(RAY_CLUSTERS,))
+"""The same on a Ray cluster of its own."""

@@ -1,16 +1,20 @@
 """The children of an object: what the driver's pod is, and what it needs."""
 
 import hashlib
+import math
 from typing import Any
 
 from afina_api import quantity
 from afina_api.base import Resources, Volume
+from afina_api.execution import TrialResources
 from afina_operator.driver.kind import Kind, Mount, Workload, spec_file
+from afina_operator.driver.ray import RAY_LABEL, RayTemplate
 from afina_operator.ownership import reference
-from afina_operator.podspec import GPU, GPU_TOLERATION, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD
+from afina_operator.podspec import GPU, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD, placement
 from afina_operator.resources import (
     CONFIG_MAPS,
     JOBS,
+    RAY_CLUSTERS,
     ROLE_BINDINGS,
     ROLES,
     SERVICE_ACCOUNTS,
@@ -27,31 +31,36 @@ FAILED_FOR_GOOD = 10
 TERMINATED = 143
 """The driver's exit code after SIGTERM: suspended, evicted or deleted, which is no failure of its own."""
 
+DRIVER_MEMORY = "512Mi"
 _LONGEST_NAME = 63
+_LONGEST_RAY_NAME = 50
 _SOURCE = "/etc/afina/source"
 _DRIVER_CPU = quantity.parse("100m")
-_DRIVER_MEMORY = quantity.parse("512Mi")
 
 
-def child_name(prefix: str, name: str) -> str:
-    """The name of all children of the object of that name; longer than 63 characters, it ends in a hash."""
+def child_name(prefix: str, name: str, resource: Resource | None = None) -> str:
+    """The name of the child of that kind of the object of that name; one that is too long ends in a hash.
+
+    All have 63 characters but a Ray cluster: KubeRay cuts what it makes of more than 50.
+    """
+    longest = _LONGEST_RAY_NAME if resource == RAY_CLUSTERS else _LONGEST_NAME
     full = f"{prefix}-{name}"
-    if len(full) <= _LONGEST_NAME:
+    if len(full) <= longest:
         return full
     ending = "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
-    return full[: _LONGEST_NAME - len(ending)] + ending
+    return full[: longest - len(ending)] + ending
 
 
-def resources(one: Resources, parallel: int = 1) -> Json:
-    """Requests and limits of a driver that does so many of these at a time."""
-    memory = quantity.memory(quantity.parse(one.memory) * parallel + _DRIVER_MEMORY)
+def resources(one: Resources | TrialResources, parallel: int = 1, more_memory: str = DRIVER_MEMORY) -> Json:
+    """Requests and limits of a pod that does so many of these at a time, and has some memory for itself."""
+    memory = quantity.memory(quantity.parse(one.memory) * parallel + quantity.parse(more_memory))
     requests: dict[str, Any] = {
         "cpu": quantity.cpu(quantity.parse(one.cpu) * parallel + _DRIVER_CPU),
         "memory": memory,
     }
     limits: dict[str, Any] = {"memory": memory}
-    if one.gpu:
-        limits[GPU] = str(one.gpu * parallel)
+    if one.gpu and parallel:
+        limits[GPU] = str(math.ceil(one.gpu * parallel))
     return {"requests": requests, "limits": limits}
 
 
@@ -79,14 +88,28 @@ class _Children:
         }
         if self._workload.volume:
             found[VOLUME_CLAIMS] = self._volume_claim(self._workload.volume)
+        if self._workload.ray:
+            found[RAY_CLUSTERS] = self._child(RAY_CLUSTERS, {"spec": self._ray().spec(self._workload.ray)})
         return {**found, JOBS: self._job()}
 
     def _labels(self) -> dict[str, str]:
-        return {**MANAGED, "app.kubernetes.io/component": self._kind.component, self._kind.label: self._own}
+        own = {**MANAGED, "app.kubernetes.io/component": self._kind.component, self._kind.label: self._own}
+        return {**own, **(RAY_LABEL if self._workload.ray else {})}
+
+    def _ray(self) -> RayTemplate:
+        return RayTemplate(
+            name=child_name(self._kind.prefix, self._own, RAY_CLUSTERS),
+            namespace=self._namespace,
+            labels=self._labels(),
+            image=self._workload.image,
+            pull_policy=self._settings.images.pull_policy,
+            suspend=self._workload.suspend,
+            mounts=[Mount("source", _SOURCE, self._workload.source)] if self._workload.source else [],
+        )
 
     def _child(self, resource: Resource, content: Json) -> Json:
         metadata = {
-            "name": self._name,
+            "name": child_name(self._kind.prefix, self._own, resource),
             "namespace": self._namespace,
             "labels": self._labels(),
             "ownerReferences": [reference(self._obj)],
@@ -145,9 +168,7 @@ class _Children:
             "containers": [self._container()],
             "volumes": [{"name": mount.name, **mount.source} for mount in self._mounts()],
         }
-        if GPU in self._workload.resources["limits"]:
-            found["tolerations"] = [GPU_TOLERATION]
-        return found
+        return {**found, **placement(self._workload.resources, self._workload.node_selector)}
 
     def _container(self) -> Json:
         return {
@@ -173,6 +194,7 @@ class _Children:
             "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
             "TMPDIR": "/tmp",  # noqa: S108
             **({"AFINA_SOURCE": _SOURCE} if self._workload.source else {}),
+            **(self._ray().driver_environment() if self._workload.ray else {}),
             **self._workload.env,
         }
         if self._settings.mlflow_tracking_uri:
@@ -188,6 +210,7 @@ class _Children:
             Mount("workspace", "/workspace", {"emptyDir": {}}),
             Mount("tmp", "/tmp", {"emptyDir": {}}),  # noqa: S108 - a volume of the pod's own
             *([Mount("source", _SOURCE, self._workload.source)] if self._workload.source else []),
+            *([self._ray().token_mount()] if self._workload.ray else []),
             *self._workload.mounts,
         ]
 

@@ -36,7 +36,22 @@ class Mount:
     def is_read_only(self) -> bool:
         """Whether the driver may only read it."""
         claim = self.source.get("persistentVolumeClaim", {})
-        return "configMap" in self.source or bool(claim.get("readOnly"))
+        return "configMap" in self.source or "secret" in self.source or bool(claim.get("readOnly"))
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """A Ray cluster of the object's own: a head that runs nothing, and workers."""
+
+    workers: int
+    slots: int
+    """What each worker may run at a time: Ray's CPUs."""
+    gpus: int
+    """Whole GPUs of each worker."""
+    node_selector: Json
+    """Labels of the nodes that workers may run on."""
+    head_resources: Json
+    worker_resources: Json
 
 
 @dataclass(frozen=True)
@@ -56,10 +71,14 @@ class Workload:
     mounts: Sequence[Mount] = ()
     """What else it reads beside its spec."""
     suspend: bool = False
+    node_selector: Json = field(default_factory=dict)
+    """Labels of the nodes that it may run on."""
     deadline: int | None = None
     """Seconds after which the Job controller ends the driver; None for never."""
     restarts: int = 10
     """So many times a driver that died is started again."""
+    ray: RayCluster | None = None
+    """The Ray cluster that it works with."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,8 @@ class Kind(Generic[M]):
     bad_ends: Sequence[StrEnum]
     """What a driver may say that failed for good."""
     words: Words
+    uses_ray: Callable[[Json], bool] = lambda _: False
+    """Whether the spec, be it valid or not, asks for a Ray cluster."""
     can_be_suspended: bool = True
     """Whether the spec has `suspend`."""
     mounted: Callable[[Json], Sequence[tuple[str, Ref]]] = lambda _: ()

@@ -14,6 +14,7 @@ from afina_operator.resources import (
     EVENTS,
     JOBS,
     PODS,
+    RAY_CLUSTERS,
     ROLE_BINDINGS,
     ROLES,
     SERVICE_ACCOUNTS,
@@ -41,6 +42,8 @@ class Observed:
     """What the pod mounts and does not exist, in words; looked for while the pod waits."""
     warning: str = ""
     """The last warning about the pod, or about the Job where there is no pod."""
+    lacks_kuberay: bool = False
+    """Whether a Ray cluster is wanted and the API server does not know what that is."""
     required: Json | None = None
     """The object that must be Ready first, if it exists; looked for while there is no Job."""
 
@@ -50,14 +53,16 @@ async def observe(kind: Kind[Any], cluster: Cluster, job: Json) -> Observed:
     if is_over(job):
         return Observed(kind, job)
     own, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
-    name = child_name(kind.prefix, own)
-    found = await cluster.get_all([Ref(resource, namespace, name) for resource in _CHILDREN])
+    wanted = (*_CHILDREN, RAY_CLUSTERS) if kind.uses_ray(job) else _CHILDREN
+    refs = [Ref(resource, namespace, child_name(kind.prefix, own, resource)) for resource in wanted]
+    found = await cluster.get_all(refs)
     found_pods = await cluster.find(PODS, namespace, labels=f"{kind.label}={own}")
-    children = {resource: child for resource, child in zip(_CHILDREN, found, strict=True) if child is not None}
+    children = {resource: child for resource, child in zip(wanted, found, strict=True) if child is not None}
     missing, warning = await _obstacles(kind, cluster, job, children.get(JOBS), found_pods)
     target = kind.requires.find(job) if kind.requires and JOBS not in children else None
     required = await cluster.get(target) if target else None
-    return Observed(kind, job, children, tuple(found_pods), missing, warning, required)
+    lacks = RAY_CLUSTERS in wanted and RAY_CLUSTERS not in children and not await cluster.knows(RAY_CLUSTERS)
+    return Observed(kind, job, children, tuple(found_pods), missing, warning, lacks, required)
 
 
 async def _obstacles(

@@ -32,12 +32,16 @@ from afina_operator.driver.status import (
 from afina_operator.errors import ClusterError
 from afina_operator.ownership import Owner, owner
 from afina_operator.plan import Apply, ApplyStatus, Create, Delete, Emit, Patch, Plan, Write
-from afina_operator.resources import JOBS, VOLUME_CLAIMS, Json, Resource, bound, contains, dig
+from afina_operator.resources import JOBS, RAY_CLUSTERS, VOLUME_CLAIMS, Json, Resource, bound, contains, dig
 from afina_operator.settings import Settings
 
 _SOON, _SELDOM = 5.0, 60.0
 """Seconds until pods, which are not watched, are looked at again."""
 _AT_ONCE = 0.0
+_NO_KUBERAY = (
+    "Workers need KubeRay, and the API server does not know the kind RayCluster: install KubeRay 1.6 or later"
+    " (its operator and its CRDs), or set spec.execution.workers to 0."
+)
 _MADE_ONCE = (VOLUME_CLAIMS, JOBS)
 """Kinds whose spec the API server lets nobody change: they are made, and not applied again."""
 
@@ -51,7 +55,7 @@ def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
         return _retire(kind, job, now)
     recorded, child = State.recorded(kind, job), _own_job(observed)
     if recorded and recorded.is_final and is_started(job):
-        return _finish(kind, job, child, recorded, now)
+        return _finish(observed, child, recorded, now)
     try:
         workload = kind.parse(job, settings)
     except InvalidSpecError as error:
@@ -90,11 +94,13 @@ def _retire(kind: Kind[Any], job: Json, now: datetime) -> Plan:
     return Plan((Delete(job),), state=state)
 
 
-def _finish(kind: Kind[Any], job: Json, child: Json | None, recorded: State, now: datetime) -> Plan:
+def _finish(observed: Observed, child: Json | None, recorded: State, now: datetime) -> Plan:
     """The verdict is recorded: take away what still runs, then record the end."""
+    kind, job = observed.kind, observed.job
     runs = child is not None and not outcome.has_ended(child)
     stop = Delete(child) if child is not None and runs else None
-    return Plan(_present(stop, record(kind, job, recorded, now, completion=format_time(now))), state=recorded.reason)
+    ended = record(kind, job, recorded, now, completion=format_time(now))
+    return Plan(_present(stop, _end_of_ray(observed), ended), state=recorded.reason)
 
 
 def _without_spec(observed: Observed, child: Json | None, error: str, settings: Settings, now: datetime) -> Plan:
@@ -140,7 +146,8 @@ def _next_look(observed: Observed, child: Json, state: State, now: datetime) -> 
 def _conclude(observed: Observed, child: Json, state: State, now: datetime) -> Plan:
     """The end: at once where the Job has ended by itself, otherwise in two steps, the verdict being the first."""
     if outcome.has_ended(child):
-        return _say(observed, state, now, start=_made(child), completion=outcome.end_time(child, now))
+        end = outcome.end_time(child, now)
+        return _say(observed, state, now, [_end_of_ray(observed)], start=_made(child), completion=end)
     return _say(observed, state, now, start=_made(child), again_after=_AT_ONCE)
 
 
@@ -165,8 +172,16 @@ def _make(observed: Observed, desired: dict[Resource, Json], now: datetime) -> P
     return Plan(_present(record(kind, job, state, now, start=format_time(now)), *made), _SOON, state.reason)
 
 
+def _end_of_ray(observed: Observed) -> Delete | None:
+    """Takes the Ray cluster away: with the driver's end it has nothing to do."""
+    cluster = observed.children.get(RAY_CLUSTERS)
+    return Delete(cluster) if cluster is not None and owner(cluster, observed.job) is Owner.US else None
+
+
 def _unready(observed: Observed) -> State | None:
     """What keeps the driver from being started: that what it needs is not Ready; None if nothing does."""
+    if observed.lacks_kuberay:
+        return waits(Reason.PENDING, _NO_KUBERAY)
     requirement = observed.kind.requires
     target = requirement.find(observed.job) if requirement else None
     if requirement is None or target is None:

@@ -15,7 +15,7 @@ from afina_operator.cluster import Cluster, HttpCluster
 from afina_operator.credentials import Credentials
 from afina_operator.driver.children import children
 from afina_operator.errors import ConflictError, NotFoundError, RefusedError
-from afina_operator.resources import CONFIG_MAPS, JOBS, PODS, TUNING_JOBS, Json, Ref, bound, dig
+from afina_operator.resources import CONFIG_MAPS, JOBS, PODS, RAY_CLUSTERS, TUNING_JOBS, Json, Ref, bound, dig
 from afina_operator.settings import Settings
 from afina_operator.tuningjob.objects import KIND
 from support.specs import GOOD, changed
@@ -210,3 +210,11 @@ async def test_what_is_not_there_is_none(cluster: Cluster) -> None:
     assert await cluster.get(nothing) is None
     assert await cluster.get_all([nothing]) == [None]
     assert not await cluster.exists(nothing)
+
+
+async def test_a_kind_that_is_not_installed_is_not_known(cluster: Any) -> None:
+    if isinstance(cluster, ApiServer):
+        cluster.unknown = frozenset({RAY_CLUSTERS})
+    assert await cluster.knows(TUNING_JOBS)
+    assert not await cluster.knows(RAY_CLUSTERS)
+    assert await cluster.get(Ref(RAY_CLUSTERS, NAMESPACE, name())) is None

@@ -29,8 +29,8 @@ def documented_rights() -> Rights:
 
 
 def granted_rights() -> Rights:
-    """The same from the rules in the chart, which need no rendering."""
-    template = (TEMPLATES / "rbac.yaml").read_text()
+    """The same from the rules in the chart, those that a value must ask for included."""
+    template = re.sub(r"\n\{\{- (if .*|end) \}\}", "", (TEMPLATES / "rbac.yaml").read_text())
     body = re.split(r'\{\{- define "afina.operatorRules" -\}\}|\{\{- end -\}\}', template)[1]
     return {
         (group, resource): set(rule["verbs"])

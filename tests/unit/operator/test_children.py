@@ -1,15 +1,19 @@
 """What the children of a TuningJob are."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from afina_api.tuningjob import TuningJob
 from afina_operator.driver.children import child_name, children
+from afina_operator.driver.kind import InvalidSpecError
 from afina_operator.resources import (
     CONFIG_MAPS,
     JOBS,
+    RAY_CLUSTERS,
     ROLE_BINDINGS,
     ROLES,
     SERVICE_ACCOUNTS,
@@ -22,7 +26,7 @@ from afina_operator.tuningjob.objects import KIND
 from support.specs import ACCEPTED, GOOD, changed
 
 SETTINGS = Settings(
-    images=Images("reg/runtime:1", "reg/torch:1", "Always"), mlflow_tracking_uri="http://mlflow.afina:5000"
+    images=Images("reg/runtime:1", "reg/torch:1", "Always"), mlflow_tracking_uri="http://mlflow.afina:5000", ray=True
 )
 
 
@@ -64,7 +68,7 @@ def test_all_children_are_owned_named_and_labelled(changes: dict[str, Any]) -> N
     name = named(changes)["metadata"]["name"]
     for child in its_children(changes).values():
         metadata = child["metadata"]
-        assert metadata["name"] == child_name("tj", name)
+        assert metadata["name"] == child_name("tj", name, RAY_CLUSTERS if child["kind"] == "RayCluster" else None)
         assert len(metadata["name"]) <= 63
         assert metadata["labels"]["afina.dev/tuningjob"] == name
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "afina"
@@ -102,7 +106,7 @@ def test_every_pod_is_admitted_at_the_restricted_level(changes: dict[str, Any]) 
         "readOnlyRootFilesystem": True,
     }
     kinds = {key for volume in pod["volumes"] for key in volume} - {"name"}
-    assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim"}
+    assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
     assert not {"hostNetwork", "hostPID", "hostIPC", "nodeName"} & pod.keys()
 
 
@@ -179,3 +183,93 @@ def test_the_volume_is_as_asked_for() -> None:
     assert spec["resources"]["requests"]["storage"] == "5Gi"
     assert spec["storageClassName"] == "fast"
     assert "storageClassName" not in its_children()[VOLUME_CLAIMS]["spec"]
+
+
+def the_cluster(changes: dict[str, Any] | None = None) -> Json:
+    """The spec of the Ray cluster of a job with two workers."""
+    found: Json = its_children({"spec.execution.workers": 2} | (changes or {}))[RAY_CLUSTERS]["spec"]
+    return found
+
+
+def ray_pods(cluster: Json) -> list[Json]:
+    return [group["template"]["spec"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+
+
+def test_only_a_job_with_workers_has_a_ray_cluster() -> None:
+    assert RAY_CLUSTERS not in its_children({"spec.execution.engine": "RayTune"})
+    kinds = list(its_children({"spec.execution.workers": 2}))
+    assert kinds[-2:] == [RAY_CLUSTERS, JOBS]
+
+
+def test_a_job_without_workers_costs_what_it_did() -> None:
+    assert the_container()["resources"]["requests"] == {"cpu": "1100m", "memory": "2560Mi"}
+    assert "afina.dev/ray" not in the_job()["template"]["metadata"]["labels"]
+
+
+def test_ray_in_the_drivers_pod_needs_more_memory() -> None:
+    assert the_container({"spec.execution.engine": "RayTune"})["resources"]["limits"] == {"memory": "4096Mi"}
+
+
+def test_the_trials_run_on_the_workers_and_nowhere_else() -> None:
+    cluster = the_cluster({"spec.budget.parallelTrials": 5, "spec.trial.resources": {"cpu": 1, "memory": "1Gi"}})
+    head, (workers,) = cluster["headGroupSpec"], cluster["workerGroupSpecs"]
+    assert head["rayStartParams"]["num-cpus"] == "0"
+    assert {workers[key] for key in ("replicas", "minReplicas", "maxReplicas")} == {2}
+    assert workers["rayStartParams"]["num-cpus"] == "3"
+    resources = workers["template"]["spec"]["containers"][0]["resources"]
+    assert resources["requests"] == {"cpu": "3100m", "memory": f"{3 * 1024 + 768 + 3 * 256}Mi"}
+    assert the_container({"spec.execution.workers": 2})["resources"]["requests"] == {"cpu": "100m", "memory": "1536Mi"}
+
+
+def test_the_cluster_has_a_token_and_the_driver_knows_it() -> None:
+    long = {"metadata.name": "a" * 63, "spec.execution.workers": 2}
+    found = its_children(long)
+    name = found[RAY_CLUSTERS]["metadata"]["name"]
+    assert len(name) == 50, "KubeRay cuts the name of the Secret"
+    assert found[RAY_CLUSTERS]["spec"]["authOptions"] == {"mode": "token"}
+    mounted = {one["name"]: one for one in the_pod(long)["volumes"]}["ray-token"]["secret"]
+    assert mounted == {"secretName": name, "optional": True}
+    assert environment(long)["AFINA_RAY_ADDRESS"] == f"{name}-head-svc.lab.svc:6379"
+    assert environment(long)["RAY_AUTH_TOKEN_PATH"] == "/etc/afina/ray/auth_token"  # noqa: S105
+
+
+@pytest.mark.parametrize("changes", [{}, {"spec.trial.source": {"configMapRef": {"name": "code"}}}], ids=str)
+def test_every_pod_of_the_cluster_is_restricted_and_knows_no_secret(changes: dict[str, Any]) -> None:
+    for pod in ray_pods(the_cluster(changes)):
+        assert pod["securityContext"] == the_pod()["securityContext"]
+        assert pod["automountServiceAccountToken"] is False
+        (container,) = pod["containers"]
+        assert container["securityContext"] == the_container()["securityContext"]
+        assert {key for volume in pod["volumes"] for key in volume} - {"name"} <= {"configMap", "emptyDir"}
+        assert {one["name"] for one in container["volumeMounts"]} == {one["name"] for one in pod["volumes"]}
+        assert all("value" in one for one in container["env"])
+
+
+def test_ray_is_of_the_version_in_the_image() -> None:
+    lock = (Path(__file__).parents[3] / "requirements" / "runtime.txt").read_text()
+    assert the_cluster()["rayVersion"] == re.findall(r"^ray==(\S+)", lock, re.MULTILINE)[0]
+
+
+def test_gpus_are_whole_for_the_pod_and_shared_within_it() -> None:
+    shared = {"spec.trial.resources": {"gpu": 0.5, "gpuType": "A100"}, "spec.budget.parallelTrials": 3}
+    pod = the_pod(shared)
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.product": "A100"}
+    assert pod["tolerations"][0]["key"] == "nvidia.com/gpu"
+
+
+def test_with_workers_only_they_have_gpus() -> None:
+    changes = {"spec.trial.resources": {"gpu": 0.5, "gpuType": "A100"}, "spec.budget.parallelTrials": 8}
+    cluster = the_cluster(changes)
+    head, worker = ray_pods(cluster)
+    assert worker["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert cluster["workerGroupSpecs"][0]["rayStartParams"]["num-gpus"] == "2"
+    assert worker["nodeSelector"] == {"nvidia.com/gpu.product": "A100"}
+    for pod in (head, the_pod({"spec.execution.workers": 2} | changes)):
+        assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
+        assert not {"nodeSelector", "tolerations"} & pod.keys()
+
+
+def test_workers_are_refused_where_the_installation_does_without() -> None:
+    with pytest.raises(InvalidSpecError, match=r"set ray.enabled in the chart's values"):
+        its_children({"spec.execution.workers": 2}, Settings())

@@ -24,7 +24,7 @@ from afina_operator.settings import Settings
 from afina_operator.tuningjob.objects import KIND
 from world.explore import BrokenError, explore
 from world.lives import model, scene
-from world.tuningjobs import TUNING_JOB, WRONG
+from world.tuningjobs import TUNING_JOB, WITH_WORKERS, WRONG
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,25 @@ def test_every_way_ends_well(case: Case) -> None:
     found = explore(scene(TUNING_JOB, *case.actions, **case.given), model(TUNING_JOB.operator()))
     assert found.worlds > 25
     assert found.steps > 500
+
+
+WITH_WORKERS_CASES = (
+    "nobody interferes",
+    "the driver crashes, then gives up",
+    "it is suspended and resumed",
+    "it is deleted and made again",
+    "its Job is deleted",
+    "its image does not exist",
+    "it is suspended while its image is missing",
+)
+
+
+@pytest.mark.parametrize("name", WITH_WORKERS_CASES)
+def test_every_way_ends_well_and_without_the_ray_cluster(name: str) -> None:
+    """It is made before the driver, and gone when the end is recorded."""
+    case = CASES[name]
+    found = explore(scene(WITH_WORKERS, *case.actions, **case.given), model(WITH_WORKERS.operator()))
+    assert found.worlds > 25
 
 
 # Planted bugs. Each replaces a part of the operator by one with a mistake that somebody could make.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from afina_operator.driver.observe import Observed, observe
-from afina_operator.resources import CONFIG_MAPS, PODS, Json, Ref
+from afina_operator.resources import CONFIG_MAPS, PODS, RAY_CLUSTERS, Json, Ref, Resource
 from afina_operator.tuningjob.objects import KIND
 from world import kubernetes
 from world.apiserver import ApiServer
@@ -72,3 +72,12 @@ def test_of_a_job_that_is_over_nothing_is_read() -> None:
     found = run_now(observe(KIND, world, over))
     assert (found.children, found.pods) == ({}, ())
     assert world.of(PODS)
+
+
+@pytest.mark.parametrize("unknown", [frozenset(), frozenset({RAY_CLUSTERS})], ids=["KubeRay is there", "it is not"])
+def test_kuberay_is_looked_for_where_workers_are_wanted(unknown: frozenset[Resource]) -> None:
+    world = started(None)
+    world.unknown = unknown
+    assert not look(world).lacks_kuberay
+    world.edit(TARGET, lambda job: {**job, "spec": SPEC | {"execution": {"workers": 1}}}, "user")
+    assert look(world).lacks_kuberay == bool(unknown)

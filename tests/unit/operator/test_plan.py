@@ -190,6 +190,14 @@ AT_THE_START = {
         Reason.PENDING,
         again_after=5.0,
     ),
+    "wait for KubeRay to be installed": Case(
+        Observed(KIND, a_job(), lacks_kuberay=True),
+        "ApplyStatus",
+        "Unknown",
+        Reason.PENDING,
+        ("install KubeRay 1.6 or later",),
+        5.0,
+    ),
     "do nothing while being deleted": Case(Observed(KIND, a_job({"metadata.deletionTimestamp": EARLIER})), ""),
 }
 

@@ -37,6 +37,13 @@ def test_a_number_that_is_none_is_refused_by_name(value: str) -> None:
         Settings.from_environment({"AFINA_WORKERS": value})
 
 
+def test_a_switch_is_true_or_false() -> None:
+    assert Settings.from_environment({"AFINA_RAY": "true"}).ray
+    assert not Settings.from_environment({"AFINA_RAY": "false"}).ray
+    with pytest.raises(ValueError, match="AFINA_RAY must be true or false: got 'yes'"):
+        Settings.from_environment({"AFINA_RAY": "yes"})
+
+
 def test_an_address_is_of_the_web() -> None:
     assert Settings.from_environment({"AFINA_PROMETHEUS_URL": "https://p:9090/a"}).prometheus_url == "https://p:9090/a"
     with pytest.raises(ValueError, match="AFINA_PROMETHEUS_URL must begin with http:// or https://: got 'file:///etc'"):
@@ -44,8 +51,8 @@ def test_an_address_is_of_the_web() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    read = {f"AFINA_{name}" for name in re.findall(r'(?:text|number|address)\(\s*"([A-Z_]+)"', SOURCE)}
-    assert len(read) == 13
+    read = {f"AFINA_{name}" for name in re.findall(r'(?:text|number|address|switch)\(\s*"([A-Z_]+)"', SOURCE)}
+    assert len(read) == 14
     assert read == set(re.findall(r"^\| `(AFINA_[A-Z_]+)`", README, re.MULTILINE))
 
 
