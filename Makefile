@@ -15,7 +15,7 @@ again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(
 PARALLEL := -n 3 --dist worksteal
 # Those that wait more than they work; what is slow to make is made once for each file.
 SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
-PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch)
+PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch ray)
 # The tests start hundreds of interpreters: what these import is to be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 # Somebody else's cluster needs both; otherwise the dev cluster is ours.
@@ -55,7 +55,7 @@ images: ## Build and push the images
 
 # --- Code -------------------------------------------------------------------------------------------------------
 
-.PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch
+.PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch e2e-ray
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 
 .venv/stamp: requirements/dev.txt requirements/uv.txt pyproject.toml
@@ -104,9 +104,14 @@ e2e-torch: up ## Tests of what needs torch, on the whole cluster (an image of 5 
 	$(DEVCLUSTER) tools versitygw >/dev/null
 	$(PYTEST) tests/e2e/torch
 
+e2e-ray: up ## Tests of workers, on the whole cluster with KubeRay in it (4 minutes to build the first time)
+	$(DEVCLUSTER) up --kuberay --no-images
+	$(DEVCLUSTER) tools versitygw >/dev/null
+	$(PYTEST) tests/e2e/ray
+
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 soak-rollouts
+.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 bench-trials soak-rollouts
 # The peers' packages conflict with ours.
 PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs
 bench-start: ## From apply to the first trial's start, next to a plain Job
@@ -129,6 +134,9 @@ bench-search: .venv/stamp $(PEERS)/search-tables/stamp ## Hybrid next to TPE and
 
 bench-int8: .venv/stamp ## A wide perceptron in floats and in 8 bits, next to ONNX Runtime's and torch's
 	$(BIN)/python tests/bench/int8.py
+
+bench-trials: .venv/stamp ## What a trial costs beside its own work, next to plain Ray Tune
+	PYTHONPATH=tests $(BIN)/python tests/bench/trial_overhead.py $(ARGS)
 
 soak-rollouts: .venv/stamp ## Rollouts of good and bad models at 200 requests a second, on the cluster at hand
 	PYTHONPATH=dev:tests $(BIN)/python tests/bench/rollouts.py $(ARGS)

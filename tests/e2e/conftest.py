@@ -126,6 +126,7 @@ def _installed(cluster: Cluster, node_address: str, folder: Path) -> Iterator[Js
             f"--set=mlflow.database.secretName={_DATABASE}",
             f"--set=mlflow.artifacts.secretName={_ARTIFACTS},mlflow.artifacts.destination=s3://{MLFLOW_BUCKET}/runs",
             "--set=clusterWide=true",
+            "--set=ray.enabled=true",
             f"--set=operator.startDeadlineSeconds={START_DEADLINE_SECONDS}",
             f"--set=datasets.allowedHosts={{{web}}}",
             f"--set=prometheus.url={prometheus}",

@@ -1,0 +1,109 @@
+"""A TuningJob on workers of a Ray cluster that KubeRay makes: `make e2e-ray`.
+
+The workers' pods and the head's are killed; the accounts must come out as if nothing had happened.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from e2e.jobs import (
+    Json,
+    config_map,
+    counts,
+    job,
+    succeeded,
+    tuning_job,
+    wait_ended,
+    wait_for_condition,
+    wait_for_trials,
+)
+from kube import Cluster, wait_until
+
+pytestmark = pytest.mark.e2e
+
+_PATIENCE = 300
+TRIALS = 12
+TRAIN = """
+import socket, time
+
+def objective(params, trial):
+    print("on", socket.gethostname())
+    for step in range(12):
+        trial.report(params["x"] + 12 - step, step)
+        time.sleep(0.5)
+    return params["x"]
+"""
+ON_WORKERS = tuning_job(
+    "on-workers",
+    {"source": {"configMapRef": {"name": "code"}}, "python": {"entrypoint": "train:objective"}},
+    budget={"maxTrials": TRIALS, "parallelTrials": 2, "maxFailedTrials": 0},
+    execution={"workers": 2},
+)
+
+
+@pytest.fixture(scope="module")
+def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
+    namespace = new_namespace("ray")
+    afina.apply(config_map("code", train_py=TRAIN), ON_WORKERS, namespace=namespace)
+    return namespace
+
+
+def ray_pods(cluster: Cluster, namespace: str, kind: str) -> list[Json]:
+    return cluster.items("pods", namespace, f"ray.io/node-type={kind},afina.dev/tuningjob=on-workers")
+
+
+def kill(cluster: Cluster, namespace: str, pod: str) -> None:
+    """End a pod without a word of warning."""
+    cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false", namespace=namespace)
+
+
+def hosts(cluster: Cluster, namespace: str) -> list[str]:
+    """The pods that trials ran in, in their order."""
+    log = cluster.kubectl(
+        "logs", "--selector=batch.kubernetes.io/job-name=tj-on-workers", "--tail=-1", namespace=namespace
+    )
+    return [line.rpartition(" | on ")[2] for line in log.splitlines() if " | on " in line]
+
+
+def test_two_workers_lose_a_pod_and_then_their_head_and_every_trial_counts_once(afina: Cluster, namespace: str) -> None:
+    wait_for_trials(afina, namespace, "on-workers", ended=2)
+    assert len(ray_pods(afina, namespace, "worker")) == 2
+    victim = hosts(afina, namespace)[-1]
+    kill(afina, namespace, victim)
+    before = counts(job(afina, namespace, "on-workers"))["succeeded"]
+    wait_for_trials(afina, namespace, "on-workers", ended=before + 2)
+    (head,) = ray_pods(afina, namespace, "head")
+    kill(afina, namespace, head["metadata"]["name"])
+    before = counts(job(afina, namespace, "on-workers"))["succeeded"]
+    assert before < TRIALS - 2, "it is over too soon to lose its head"
+    found = wait_ended(afina, namespace, "on-workers")
+    assert succeeded(found)["reason"] == "MaxTrialsReached", found["status"]
+    assert counts(found) == {"total": TRIALS, "running": 0, "succeeded": TRIALS, "failed": 0, "pruned": 0}
+    drivers = afina.items("pods", namespace, "batch.kubernetes.io/job-name=tj-on-workers")
+    assert len(drivers) == 1, "the driver itself had nothing to fear"
+    found_hosts = hosts(afina, namespace)
+    assert len(found_hosts) > TRIALS, "no trial was run again"
+    assert len(set(found_hosts)) >= 2
+    assert all(host.startswith("tj-on-workers-workers-worker-") for host in found_hosts)
+    wait_until(lambda: not ray_pods(afina, namespace, "worker"), "the workers' end", _PATIENCE)
+    assert afina.get("raycluster", "tj-on-workers", namespace) is None
+
+
+def test_suspended_it_gives_back_all_its_pods_and_goes_on(afina: Cluster, namespace: str) -> None:
+    pausing = {**ON_WORKERS, "metadata": {"name": "pausing"}}
+    pausing["spec"] = {**ON_WORKERS["spec"], "budget": {"maxTrials": 3}, "execution": {"workers": 1}}
+    afina.apply(pausing, namespace=namespace)
+    wait_for_trials(afina, namespace, "pausing", ended=1)
+    afina.kubectl("patch", "tuningjob", "pausing", "--type=merge", '-p={"spec":{"suspend":true}}', namespace=namespace)
+    wait_for_condition(afina, namespace, "pausing", "Suspended")
+    label = "afina.dev/tuningjob=pausing"
+    running = ("Pending", "Running")
+    wait_until(
+        lambda: not [pod for pod in afina.items("pods", namespace, label) if pod["status"]["phase"] in running],
+        "the end of its pods",
+        _PATIENCE,
+    )
+    afina.kubectl("patch", "tuningjob", "pausing", "--type=merge", '-p={"spec":{"suspend":false}}', namespace=namespace)
+    found = wait_ended(afina, namespace, "pausing")
+    assert counts(found) == {"total": 3, "running": 0, "succeeded": 3, "failed": 0, "pruned": 0}
