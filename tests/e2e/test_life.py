@@ -42,7 +42,9 @@ JOBS: dict[str, Json] = {
     "stopped": tuning_job("stopped", ENDLESS),
     "not-begun": tuning_job("not-begun", ENDLESS, suspend=True),
     "replaced": tuning_job("replaced", ENDLESS),
+    "queued": tuning_job("queued", script(LOSS_IS_X)),
 }
+JOBS["queued"]["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "a-queue"}
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +187,18 @@ def _patch_spec(cluster: Cluster, namespace: str, name: str, spec: Json) -> None
 
 def _wait_for_no_children(cluster: Cluster, namespace: str, name: str) -> None:
     wait_until(lambda: not children(cluster, namespace, name), f"{name}'s children gone", 90)
+
+
+def test_a_queued_job_waits_until_kueue_lets_it_run(afina: Cluster, namespace: str) -> None:
+    """There is no Kueue here: the test does what it would do."""
+    wait_until(
+        lambda: "It waits in the queue 'a-queue'" in succeeded(job(afina, namespace, "queued")).get("message", ""),
+        "the word of the queue",
+        60,
+    )
+    waiting = afina.get("job", "tj-queued", namespace)
+    assert waiting
+    assert waiting["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "a-queue"
+    admitted = '{"spec": {"suspend": false}}'
+    afina.kubectl("patch", "job", "tj-queued", "--type=merge", f"-p={admitted}", namespace=namespace)
+    assert succeeded(wait_ended(afina, namespace, "queued"))["status"] == "True"

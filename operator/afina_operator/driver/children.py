@@ -8,6 +8,7 @@ from afina_api import quantity
 from afina_api.base import Resources, Volume
 from afina_api.execution import TrialResources
 from afina_operator.driver.kind import Kind, Mount, Workload, spec_file
+from afina_operator.driver.queue import QUEUE, queue
 from afina_operator.driver.ray import RAY_LABEL, RayTemplate
 from afina_operator.ownership import reference
 from afina_operator.podspec import GPU, MANAGED, RESTRICTED_CONTAINER, RESTRICTED_POD, placement
@@ -78,6 +79,7 @@ class _Children:
         self._name = child_name(kind.prefix, self._own)
         self._workload = workload
         self._settings = settings
+        self._is_queued = bool(queue(obj))
 
     def all(self) -> dict[Resource, Json]:
         found = {
@@ -103,15 +105,16 @@ class _Children:
             labels=self._labels(),
             image=self._workload.image,
             pull_policy=self._settings.images.pull_policy,
-            suspend=self._workload.suspend,
+            suspend=self._workload.suspend or self._is_queued,
             mounts=[Mount("source", _SOURCE, self._workload.source)] if self._workload.source else [],
         )
 
     def _child(self, resource: Resource, content: Json) -> Json:
+        queued = {QUEUE: queue(self._obj)} if self._is_queued and resource in (JOBS, RAY_CLUSTERS) else {}
         metadata = {
             "name": child_name(self._kind.prefix, self._own, resource),
             "namespace": self._namespace,
-            "labels": self._labels(),
+            "labels": {**self._labels(), **queued},
             "ownerReferences": [reference(self._obj)],
         }
         return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **content}
@@ -143,7 +146,7 @@ class _Children:
             "completions": 1,
             "backoffLimit": self._workload.restarts,
             "podReplacementPolicy": "Failed",
-            "suspend": self._workload.suspend,
+            "suspend": self._workload.suspend or self._is_queued,
             "podFailurePolicy": {
                 "rules": [
                     _on_exit("FailJob", FAILED_FOR_GOOD),

@@ -10,6 +10,7 @@ from afina_operator.driver import pods
 from afina_operator.driver.children import FAILED_FOR_GOOD
 from afina_operator.driver.kind import Kind
 from afina_operator.driver.observe import Observed
+from afina_operator.driver.queue import queue
 from afina_operator.driver.status import State, failed, has_report, succeeded, suspended, waits
 from afina_operator.resources import Json, dig
 from afina_operator.settings import Settings
@@ -41,6 +42,8 @@ def state(observed: Observed, child: Json, settings: Settings, now: datetime) ->
         return waits(Reason.PENDING, "The Job was deleted; it is made again when it is gone.", running=running)
     if suspended(observed.job):
         return _suspended(own, running)
+    if (name := queue(observed.job)) and dig(child, "spec", "suspend"):
+        return waits(Reason.PENDING, f"It waits in the queue {name!r} until Kueue admits it.", running=running)
     restarts = dig(child, "status", "failed") or 0
     if running:
         note = f" The driver was started again {_times(restarts)}." if restarts else ""

@@ -18,6 +18,7 @@ from afina_operator.driver import outcome, pods
 from afina_operator.driver.children import child_name, children
 from afina_operator.driver.kind import InvalidSpecError, Kind, Workload
 from afina_operator.driver.observe import Observed
+from afina_operator.driver.queue import queue
 from afina_operator.driver.status import (
     State,
     completion_time,
@@ -128,7 +129,9 @@ def _follow(
     state = outcome.state(observed, child, settings, now)
     if state.is_final:
         return _conclude(observed, child, state, now)
-    repairs = (*_missing(observed, desired), *_drifted(observed, desired), _adjust(child, workload))
+    if queue(observed.job) and workload.suspend:
+        return _say(observed, state, now, [_deleted(child), _end_of_ray(observed)], again_after=_SOON)
+    repairs = (*_missing(observed, desired), *_drifted(observed, desired), _adjust(observed, child, workload))
     again = _next_look(observed, child, state, now)
     return _say(observed, state, now, repairs, start=_made(child), again_after=again)
 
@@ -234,19 +237,30 @@ def _missing(observed: Observed, desired: dict[Resource, Json]) -> tuple[Create,
 
 
 def _drifted(observed: Observed, desired: dict[Resource, Json]) -> tuple[Apply, ...]:
-    return tuple(
-        Apply(bound(child, existing))
-        for resource, child in desired.items()
-        if resource not in _MADE_ONCE
-        and (existing := observed.children.get(resource)) is not None
-        and not contains(existing, child)
-    )
+    found = []
+    for resource, child in desired.items():
+        existing = observed.children.get(resource)
+        if existing is None or resource in _MADE_ONCE:
+            continue
+        wanted = _as_admitted(child, existing) if resource == RAY_CLUSTERS and queue(observed.job) else child
+        if not contains(existing, wanted):
+            found.append(Apply(bound(wanted, existing)))
+    return tuple(found)
 
 
-def _adjust(child: Json, workload: Workload) -> Patch | None:
-    """What may change on a Job: whether it is suspended, and how long it may take."""
+def _as_admitted(cluster: Json, existing: Json) -> Json:
+    """The Ray cluster, suspended or not as Kueue has it."""
+    return {**cluster, "spec": {**cluster["spec"], "suspend": bool(dig(existing, "spec", "suspend"))}}
+
+
+def _deleted(child: Json) -> Delete | None:
+    return None if dig(child, "metadata", "deletionTimestamp") else Delete(child)
+
+
+def _adjust(observed: Observed, child: Json, workload: Workload) -> Patch | None:
+    """What may change on a Job: whether it is suspended, unless Kueue says so, and how long it may take."""
     changes: Json = {}
-    if bool(dig(child, "spec", "suspend")) != workload.suspend:
+    if not queue(observed.job) and bool(dig(child, "spec", "suspend")) != workload.suspend:
         changes["suspend"] = workload.suspend
     if dig(child, "spec", "activeDeadlineSeconds") != workload.deadline:
         changes["activeDeadlineSeconds"] = workload.deadline

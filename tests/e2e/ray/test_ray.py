@@ -12,6 +12,7 @@ from e2e.jobs import (
     config_map,
     counts,
     job,
+    script,
     succeeded,
     tuning_job,
     wait_ended,
@@ -90,14 +91,20 @@ def test_two_workers_lose_a_pod_and_then_their_head_and_every_trial_counts_once(
     assert afina.get("raycluster", "tj-on-workers", namespace) is None
 
 
+VISIBLE = 'echo "device $CUDA_VISIBLE_DEVICES"; sleep 3; echo "{\\"loss\\": $AFINA_PARAM_X}"'
+
+
 def test_suspended_it_gives_back_all_its_pods_and_goes_on(afina: Cluster, namespace: str) -> None:
-    pausing = {**ON_WORKERS, "metadata": {"name": "pausing"}}
-    pausing["spec"] = {**ON_WORKERS["spec"], "budget": {"maxTrials": 3}, "execution": {"workers": 1}}
-    afina.apply(pausing, namespace=namespace)
+    """Two trials share a GPU of the worker, which is none: the scheduling is real, the device is not."""
+    trial = {**script(VISIBLE), "resources": {"cpu": "50m", "memory": "64Mi", "gpu": 0.5}}
+    budget = {"maxTrials": 6, "parallelTrials": 2}
+    afina.apply(tuning_job("pausing", trial, budget=budget, execution={"workers": 1}), namespace=namespace)
     wait_for_trials(afina, namespace, "pausing", ended=1)
+    label = "afina.dev/tuningjob=pausing"
+    asked = [pod["spec"]["containers"][0]["resources"]["limits"] for pod in afina.items("pods", namespace, label)]
+    assert sorted(limits.get("nvidia.com/gpu", "") for limits in asked) == ["", "", "1"]
     afina.kubectl("patch", "tuningjob", "pausing", "--type=merge", '-p={"spec":{"suspend":true}}', namespace=namespace)
     wait_for_condition(afina, namespace, "pausing", "Suspended")
-    label = "afina.dev/tuningjob=pausing"
     running = ("Pending", "Running")
     wait_until(
         lambda: not [pod for pod in afina.items("pods", namespace, label) if pod["status"]["phase"] in running],
@@ -106,4 +113,7 @@ def test_suspended_it_gives_back_all_its_pods_and_goes_on(afina: Cluster, namesp
     )
     afina.kubectl("patch", "tuningjob", "pausing", "--type=merge", '-p={"spec":{"suspend":false}}', namespace=namespace)
     found = wait_ended(afina, namespace, "pausing")
-    assert counts(found) == {"total": 3, "running": 0, "succeeded": 3, "failed": 0, "pruned": 0}
+    assert counts(found) == {"total": 6, "running": 0, "succeeded": 6, "failed": 0, "pruned": 0}
+    selector = "--selector=batch.kubernetes.io/job-name=tj-pausing"
+    log = afina.kubectl("logs", selector, "--tail=-1", namespace=namespace)
+    assert {line.rpartition(" | ")[2] for line in log.splitlines() if " | device" in line} == {"device 0"}

@@ -185,6 +185,20 @@ def test_the_volume_is_as_asked_for() -> None:
     assert "storageClassName" not in its_children()[VOLUME_CLAIMS]["spec"]
 
 
+QUEUED = {"metadata.labels": {"kueue.x-k8s.io/queue-name": "gpus"}}
+
+
+def test_what_is_for_a_queue_is_made_suspended_with_its_label() -> None:
+    found = its_children({"spec.execution.workers": 2} | QUEUED)
+    assert [one["kind"] for one in found.values() if one["metadata"]["labels"].get("kueue.x-k8s.io/queue-name")] == [
+        "RayCluster",
+        "Job",
+    ]
+    assert found[JOBS]["spec"]["suspend"]
+    assert found[RAY_CLUSTERS]["spec"]["suspend"]
+    assert not its_children({"spec.execution.workers": 2})[RAY_CLUSTERS]["spec"]["suspend"]
+
+
 def the_cluster(changes: dict[str, Any] | None = None) -> Json:
     """The spec of the Ray cluster of a job with two workers."""
     found: Json = its_children({"spec.execution.workers": 2} | (changes or {}))[RAY_CLUSTERS]["spec"]

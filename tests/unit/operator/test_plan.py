@@ -19,6 +19,7 @@ from afina_operator.resources import (
     CONFIG_MAPS,
     JOBS,
     PODS,
+    RAY_CLUSTERS,
     ROLES,
     VOLUME_CLAIMS,
     Json,
@@ -67,12 +68,15 @@ def said(status: str, reason: str, *, started: bool = True, over: bool = False, 
 
 
 STARTED = said("Unknown", "Pending")
+QUEUED = {"metadata.labels": {"kueue.x-k8s.io/queue-name": "gpus"}}
 
 
-def its_children(job: Json, without: tuple[Resource, ...] = (), **of_the_job: Any) -> dict[Resource, Json]:
+def its_children(
+    job: Json, without: tuple[Resource, ...] = (), settings: Settings = SETTINGS, **of_the_job: Any
+) -> dict[Resource, Json]:
     """All children as the API server holds them; `of_the_job` changes the Job, with `__` for a dot."""
     found = {}
-    for resource, child in children(KIND, job, KIND.parse(job, SETTINGS), SETTINGS).items():
+    for resource, child in children(KIND, job, KIND.parse(job, settings), settings).items():
         system = {"uid": f"u-{resource.plural}", "resourceVersion": "9", "creationTimestamp": EARLIER}
         found[resource] = {**child, "metadata": {**child["metadata"], **system}}
     paths = {path.replace("__", "."): value for path, value in of_the_job.items()}
@@ -355,6 +359,32 @@ ON_THE_WAY = {
         Reason.PENDING,
         again_after=60.0,
     ),
+    "leave it to Kueue to let a queued Job run": Case(
+        Observed(KIND, a_job(QUEUED, STARTED), its_children(a_job(QUEUED), status={})),
+        "ApplyStatus",
+        "Unknown",
+        Reason.PENDING,
+        ("It waits in the queue 'gpus' until Kueue admits it",),
+        60.0,
+    ),
+    "not stop a queued Job that Kueue has let run": Case(
+        Observed(KIND, a_job(QUEUED, STARTED), its_children(a_job(QUEUED), spec__suspend=False, status={}), (RUNNING,)),
+        "ApplyStatus",
+        "Unknown",
+        Reason.RUNNING,
+    ),
+    "give back the quota of a queued Job that is suspended": Case(
+        Observed(
+            KIND,
+            a_job(QUEUED | {"spec.suspend": True}, STARTED),
+            its_children(a_job(QUEUED), spec__suspend=False, status={}),
+            (RUNNING,),
+        ),
+        "Delete Emit ApplyStatus",
+        "Unknown",
+        Reason.SUSPENDED,
+        again_after=5.0,
+    ),
     "not make a deleted Job again while suspended": Case(
         Observed(KIND, a_job({"spec.suspend": True}, STARTED), its_children(a_job(), without=(JOBS,))),
         "Emit ApplyStatus",
@@ -617,3 +647,26 @@ def test_poisoned_children_do_no_harm(path: str, garbage: Any) -> None:
 def test_poisoned_pods_do_no_harm(garbage: Any) -> None:
     for path in ("status.containerStatuses", "status.conditions", "metadata.creationTimestamp"):
         plan(with_job((changed(RUNNING, {path: garbage}),)), SETTINGS, NOW)
+
+
+def test_a_queued_ray_cluster_is_suspended_or_not_as_kueue_has_it() -> None:
+    settings, changes = Settings(ray=True), QUEUED | {"spec.execution.workers": 2}
+    job = a_job(changes, STARTED)
+    found = its_children(job, spec__suspend=False, settings=settings)
+    for suspend in (True, False):
+        found[RAY_CLUSTERS] = changed(found[RAY_CLUSTERS], {"spec.suspend": suspend})
+        writes = plan(Observed(KIND, job, found, (RUNNING,)), settings, NOW).writes
+        assert not [one for one in writes if isinstance(one, Apply)]
+    found[RAY_CLUSTERS] = changed(found[RAY_CLUSTERS], {"spec.suspend": True, "spec.rayVersion": "1"})
+    writes = plan(Observed(KIND, job, found, (RUNNING,)), settings, NOW).writes
+    (repair,) = [one for one in writes if isinstance(one, Apply)]
+    assert repair.obj["spec"]["suspend"] is True
+
+
+def test_the_ray_cluster_goes_with_the_drivers_end() -> None:
+    settings, job = Settings(ray=True), a_job({"spec.execution.workers": 2}, STARTED)
+    found = its_children(job, settings=settings, status={"conditions": [ENDED]})
+    writes = plan(Observed(KIND, job, found, (a_pod("Succeeded", exited(0)),)), settings, NOW).writes
+    (gone,) = [one for one in writes if isinstance(one, Delete)]
+    assert gone.seen["kind"] == "RayCluster"
+    assert isinstance(writes[-1], ApplyStatus), "the end is recorded when it is gone"
