@@ -12,7 +12,7 @@ from afina_operator.driver.kind import Kind
 from afina_operator.driver.observe import Observed
 from afina_operator.driver.queue import queue
 from afina_operator.driver.status import State, failed, has_report, succeeded, suspended, waits
-from afina_operator.resources import Json, dig
+from afina_operator.resources import RAY_CLUSTERS, Json, dig
 from afina_operator.settings import Settings
 
 
@@ -47,7 +47,7 @@ def state(observed: Observed, child: Json, settings: Settings, now: datetime) ->
     restarts = dig(child, "status", "failed") or 0
     if running:
         note = f" The driver was started again {_times(restarts)}." if restarts else ""
-        return waits(Reason.RUNNING, f"{kind.words.working}{note}", running=True)
+        return waits(Reason.RUNNING, f"{kind.words.working}{note}{_workers(observed)}", running=True)
     return _not_running(observed, child, own, settings, now)
 
 
@@ -66,6 +66,14 @@ def _bad_end(kind: Kind[Any], child: Json, own: Sequence[Json]) -> State:
         text = f"The job did not end within {kind.words.deadline} and a grace period: see the driver's log."
         return failed(Reason.DEADLINE_EXCEEDED, text)
     return failed(Reason.DRIVER_FAILED, f"{cause.get('message', '')}. {_how(kind, end)} See the driver's log.")
+
+
+def _workers(observed: Observed) -> str:
+    """What to say of a Ray cluster whose workers are not all there."""
+    cluster = observed.children.get(RAY_CLUSTERS)
+    wanted = dig(cluster, "spec", "workerGroupSpecs", 0, "replicas")
+    ready = dig(cluster, "status", "readyWorkerReplicas") or 0
+    return f" Of its {wanted} workers, {ready} are ready." if isinstance(wanted, int) and ready != wanted else ""
 
 
 def _suspended(own: Sequence[Json], running: bool) -> State:

@@ -139,7 +139,8 @@ def _follow(
 def _next_look(observed: Observed, child: Json, state: State, now: datetime) -> float | None:
     """When pods are looked at again: seldom where they have waited long, not where the Job will tell what comes."""
     if state.suspended or (state.running and state.reason == Reason.RUNNING):
-        return None
+        # A Ray cluster is not watched.
+        return _SELDOM if state.running and RAY_CLUSTERS in observed.children else None
     own = pods.of_job(observed.pods, child)
     since = parse_time(dig(own[-1] if own else child, "metadata", "creationTimestamp"))
     waited = (now - since).total_seconds() if since else 0.0

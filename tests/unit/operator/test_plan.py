@@ -670,3 +670,16 @@ def test_the_ray_cluster_goes_with_the_drivers_end() -> None:
     (gone,) = [one for one in writes if isinstance(one, Delete)]
     assert gone.seen["kind"] == "RayCluster"
     assert isinstance(writes[-1], ApplyStatus), "the end is recorded when it is gone"
+
+
+@pytest.mark.parametrize(("ready", "words"), [(None, "Of its 2 workers, 0 are ready"), (1, "1 are ready"), (2, "")])
+def test_workers_that_are_not_there_are_told_and_looked_at_again(ready: int | None, words: str) -> None:
+    settings, job = Settings(ray=True), a_job({"spec.execution.workers": 2}, STARTED)
+    found = its_children(job, settings=settings, status={})
+    found[RAY_CLUSTERS] = {**found[RAY_CLUSTERS], "status": {"readyWorkerReplicas": ready}}
+    next_step = plan(Observed(KIND, job, found, (RUNNING,)), settings, NOW)
+    (written,) = [one for one in next_step.writes if isinstance(one, ApplyStatus)]
+    message = condition(written.obj, "Succeeded")["message"]
+    assert words in message
+    assert ("ready" in message) == bool(words)
+    assert next_step.again_after == 60.0
