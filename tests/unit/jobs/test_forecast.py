@@ -164,6 +164,7 @@ async def test_looks_again_when_trials_have_succeeded_and_for_the_last_time_at_t
     watch.trials_changed(trials[:11])  # while it looks
     await asyncio.sleep(0.2)
     watch.trials_changed(trials[:12])  # too soon
+    await asyncio.sleep(0.2)
     assert seen in ([10], [11])
     watch._next = 0.0
     watch.trials_changed(trials[:13])
