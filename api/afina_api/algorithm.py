@@ -23,6 +23,14 @@ class TPESettings(Model):
     """Whether parameters are drawn together, so that what hangs together is learned. Unset: with one objective."""
 
 
+class HybridSettings(Model):
+    """Settings of Hybrid."""
+
+    startup_trials: StartupTrials = 5
+    """So many trials come before the model decides: the centre of the ranges, then random ones. With `warmStartFrom`
+    none do."""
+
+
 class GPSettings(Model):
     """Settings of GP."""
 
@@ -78,6 +86,7 @@ class QMCSettings(Model):
 
 _SETTINGS_OF = {
     "TPE": "tpe",
+    "Hybrid": "hybrid",
     "GP": "gp",
     "CmaEs": "cmaEs",
     "NSGAII": "nsgaii",
@@ -92,15 +101,18 @@ class Algorithm(Choice):
     rules: ClassVar = choice_rules(_SETTINGS_OF)
     settings_of: ClassVar[Mapping[str, str]] = _SETTINGS_OF
 
-    name: Literal["TPE", "GP", "CmaEs", "NSGAII", "NSGAIII", "QMC", "Random", "Grid"] = "TPE"
-    """TPE: tree-structured Parzen estimator, good everywhere. GP: Gaussian process, strongest on smooth numeric
-    spaces; runs in the torch image. CmaEs: evolution strategy, for hundreds of trials of numeric parameters.
+    name: Literal["TPE", "Hybrid", "GP", "CmaEs", "NSGAII", "NSGAIII", "QMC", "Random", "Grid"] = "TPE"
+    """TPE: tree-structured Parzen estimator, good everywhere. Hybrid: Gaussian process that chooses how to see the
+    values, for 10 to 100 trials of any parameters; learns from earlier searches. GP: Optuna's Gaussian process; runs in
+    the torch image. CmaEs: evolution strategy, for hundreds of trials of numeric parameters.
     NSGAII, NSGAIII: genetic, for hundreds of trials. QMC: spread more evenly than at random. Random: the baseline.
     Grid: every combination, in random order."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """The same seed proposes the same parameters, as long as trials end in the same order."""
     tpe: TPESettings | None = None
     """Settings of TPE."""
+    hybrid: HybridSettings | None = None
+    """Settings of Hybrid."""
     gp: GPSettings | None = None
     """Settings of GP."""
     cma_es: CmaEsSettings | None = None

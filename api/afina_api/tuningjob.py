@@ -347,6 +347,8 @@ class TrialCounts(Model):
     """Ended without one."""
     pruned: Annotated[int, Field(ge=0)] = 0
     """Ended early, on purpose."""
+    infeasible: Annotated[int, Field(ge=1)] | None = None
+    """Of those that succeeded, those that break a constraint. Unset: none does."""
 
 
 class ParameterValue(Model):

@@ -68,8 +68,12 @@ class Report:
 
 
 def arguments(argv: Iterable[str], params: Params) -> list[str]:
-    """The program and its arguments with each `$(params.NAME)` replaced."""
-    return [PLACEHOLDER.sub(lambda match: str(params[match[1]]), argument) for argument in argv]
+    """The program and its arguments with each `$(params.NAME)` replaced.
+
+    An argument that names a parameter which the trial does not have is left out.
+    """
+    there = (argument for argument in argv if all(name in params for name in PLACEHOLDER.findall(argument)))
+    return [PLACEHOLDER.sub(lambda match: str(params[match[1]]), argument) for argument in there]
 
 
 def parameter_environment(params: Params) -> dict[str, str]:

@@ -18,6 +18,7 @@ from afina_api.tuningjob import Budget, Objective
 from afina_jobs.contract import Pruned, Report
 from afina_jobs.objectives.base import InvalidObjectiveError, Slot
 from afina_jobs.progress import trial_line
+from afina_jobs.search.constraints import ConstraintError
 from afina_jobs.search.regretwatch import RegretWatch
 from afina_jobs.stopping import Verdict, verdict
 from afina_jobs.study.ledger import Ledger
@@ -102,6 +103,8 @@ class Engine:
             return next(iter(done)).result()
         except InvalidObjectiveError as error:
             return Verdict(Reason.INVALID_OBJECTIVE, str(error))
+        except ConstraintError as error:
+            return Verdict(Reason.INVALID_SPEC, str(error))
         finally:
             for task in tasks:
                 task.cancel()

@@ -21,7 +21,7 @@ from afina_jobs.report.pod import STATUS_SECONDS, STOPPED_STATUS_SECONDS, end, h
 from afina_jobs.report.reporter import Reporter
 from afina_jobs.report.status import status
 from afina_jobs.results.write import write_results
-from afina_jobs.session import CannotBeginError, combinations, make_engine, open_ledger
+from afina_jobs.session import CannotBeginError, make_engine, open_ledger
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.storage import sqlite_url
 from afina_jobs.study.thread import StudyThread
@@ -54,7 +54,7 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     budget = LiveBudget(settings.spec, job.spec.budget)
     mirror = Mirror(job, ledger.identity, ledger.seed) if os.environ.get("MLFLOW_TRACKING_URI") else None
     importance = ImportanceWatch(ledger.study, thread)
-    reporter = _reporter(job, budget, mirror, importance)
+    reporter = _reporter(job, budget, mirror, importance, ledger.combinations)
     listeners = [listener for listener in (mirror, importance, reporter) if listener]
     place = Place(settings.workspace, settings.source, settings.study / "checkpoints")
     env = trial_environment(job.spec.trial)
@@ -79,7 +79,7 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
 
 
 def _reporter(
-    job: TuningJob, budget: LiveBudget, mirror: Mirror | None, importance: ImportanceWatch
+    job: TuningJob, budget: LiveBudget, mirror: Mirror | None, importance: ImportanceWatch, ways: float
 ) -> Reporter | None:
     if not has_a_status(job.metadata):
         log.info("not in a cluster: no status is reported")
@@ -87,7 +87,6 @@ def _reporter(
 
     def make_status(trials: Sequence[FrozenTrial], at_rest: bool) -> dict[str, Any]:
         tracking = mirror.tracking if mirror else None
-        objective, ways = job.spec.objectives[0], combinations(job.spec)
-        return status(trials, objective, budget(), tracking, importance.latest, ways, at_rest=at_rest)
+        return status(trials, job.spec.objectives[0], budget(), tracking, importance.latest, ways, at_rest=at_rest)
 
     return Reporter(job.metadata, make_status, job.kind)

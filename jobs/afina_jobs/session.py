@@ -10,6 +10,9 @@ from afina_jobs.engine import Engine, Listener
 from afina_jobs.objectives.base import Place, Slot
 from afina_jobs.objectives.slots import make_slots
 from afina_jobs.raytune.muscle import Muscle, RaySlot
+from afina_jobs.search.constraints import ConstraintError
+from afina_jobs.search.grid import grid_of
+from afina_jobs.search.space import SearchSpace
 from afina_jobs.specfile.yamllines import field
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.ledger import Ledger, SpecChangedError
@@ -44,6 +47,8 @@ async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> 
     except ArithmeticError as error:
         message = f"spec.parameters: a step is too small for its range: {error}"
         raise CannotBeginError(Reason.INVALID_SPEC, message) from error
+    except ConstraintError as error:
+        raise CannotBeginError(Reason.INVALID_SPEC, str(error)) from error
     except StorageFullError as error:
         raise CannotBeginError(Reason.STORAGE_FULL, str(error)) from error
     except ForeignTablesError as error:
@@ -83,11 +88,11 @@ def make_engine(
     if job.spec.execution.uses_ray(job.spec.trial.resources):
         muscle = Muscle(job, env, place, ray_address)
         slots = [RaySlot(muscle) for _ in slots]
-    return Engine(ledger, thread, slots, job.spec.objectives[0], budget, combinations(job.spec), listeners)
+    return Engine(ledger, thread, slots, job.spec.objectives[0], budget, ledger.combinations, listeners)
 
 
 def combinations(spec: TuningJobSpec) -> float:
     """How many sets of parameters there are to try; infinite for all algorithms but Grid."""
     if spec.algorithm.name != "Grid":
         return math.inf
-    return math.prod(parameter.grid_size() for parameter in spec.parameters)
+    return grid_of(spec.parameters, SearchSpace(spec.parameters, spec.constraints), 0).size

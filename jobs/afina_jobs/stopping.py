@@ -66,7 +66,8 @@ def verdict(
     spent = _spent(counts, budget, seconds, combinations)
     if spent is None or leader:
         return spent
-    why = f"{spent.message}, but no trial has a value ({counts.failed} failed, {counts.pruned} were pruned)"
+    states = f"{counts.failed} failed, {counts.pruned} were pruned, {counts.infeasible or 0} break a constraint"
+    why = f"{spent.message}, but no trial has a value that counts ({states})"
     return Verdict(Reason.NO_TRIAL_SUCCEEDED, why + _failure(trials))
 
 

@@ -47,6 +47,7 @@ def a_job(
     algorithm: Json | None = None,
     pruning: str | Json | None = None,
     engine: str | None = None,
+    constraints: Sequence[Json] = (),
     name: str = "a-job",
     uid: str = "",
 ) -> Json:
@@ -64,6 +65,7 @@ def a_job(
         "trial": kinds | (trial or {}),
     }
     spec |= {"pruning": {"name": pruning} if isinstance(pruning, str) else pruning} if pruning else {}
+    spec |= {"constraints": list(constraints)} if constraints else {}
     spec |= {"execution": {"engine": engine}} if engine else {}
     metadata = {"name": name, "namespace": "a-team", "uid": uid}
     return {"apiVersion": "afina.dev/v1alpha1", "kind": "TuningJob", "metadata": metadata, "spec": spec}

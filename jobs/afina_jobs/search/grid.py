@@ -10,7 +10,10 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from afina_api.parameters import Parameter
 from afina_jobs.contract import Value
+from afina_jobs.search.constraints import ConstraintError
+from afina_jobs.search.space import SearchSpace, axis
 
 
 class GridSampler(BaseSampler):
@@ -20,9 +23,12 @@ class GridSampler(BaseSampler):
     trial's number says it all, so a trial that is run again after a crash gets the same parameters.
     """
 
-    def __init__(self, axes: Mapping[str, Sequence[Value]], seed: int) -> None:
+    def __init__(self, axes: Mapping[str, Sequence[Value]], space: SearchSpace, seed: int) -> None:
         self._axes = axes
-        self._order = np.random.RandomState(seed).permutation(size(axes))
+        kept = _kept(axes, space)
+        self.size = len(kept)
+        """How many combinations there are."""
+        self._order = np.random.RandomState(seed).permutation(kept)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Nothing: each parameter is looked up on its own."""
@@ -38,14 +44,38 @@ class GridSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Value:
         """The parameter's value in the trial's combination."""
-        rest = int(self._order[trial.number])
-        for name, values in self._axes.items():
-            rest, index = divmod(rest, len(values))
-            if name == param_name:
-                return values[index]
-        raise KeyError(param_name)
+        return _combination(self._axes, int(self._order[trial.number]))[param_name]
 
 
-def size(axes: Mapping[str, Sequence[Value]]) -> int:
-    """How many combinations there are."""
-    return math.prod(len(values) for values in axes.values())
+def grid_of(parameters: Sequence[Parameter], space: SearchSpace, seed: int) -> GridSampler:
+    """The sampler of a spec's grid.
+
+    Raises:
+        ConstraintError: a constraint cannot be evaluated, or no combination keeps them all.
+    """
+    return GridSampler({parameter.name: axis(parameter) for parameter in parameters}, space, seed)
+
+
+def _kept(axes: Mapping[str, Sequence[Value]], space: SearchSpace) -> Sequence[int]:
+    """The combinations that are allowed, each once: where a parameter is not there, those with its first value."""
+    total = math.prod(len(values) for values in axes.values())
+    if not space.constraints and not space.conditional:
+        return range(total)
+    found = [index for index in range(total) if _is_kept(_combination(axes, index), axes, space)]
+    if not found:
+        raise ConstraintError(f"spec.constraints: {space.constraints}: no combination of the grid keeps them all")
+    return found
+
+
+def _is_kept(combination: Mapping[str, Value], axes: Mapping[str, Sequence[Value]], space: SearchSpace) -> bool:
+    there = space.choose(lambda name: combination[name])
+    absent = combination.keys() - there.keys()
+    return all(combination[name] == axes[name][0] for name in absent) and space.allows(there)
+
+
+def _combination(axes: Mapping[str, Sequence[Value]], index: int) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name, values in axes.items():
+        index, place = divmod(index, len(values))
+        found[name] = values[place]
+    return found

@@ -9,13 +9,16 @@ and 80 trials, 10 of 90 bounds were wrong, as of Optuna's; most of them on a fun
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_jobs.search.hybrid.gp import GaussianProcess, fit
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
 from afina_jobs.study.standing import value_of
+
+if TYPE_CHECKING:
+    from afina_jobs.search.hybrid.gp import GaussianProcess
 
 MIN_TRIALS = 20
 """Of fewer succeeded trials nothing is said."""
@@ -36,6 +39,9 @@ def regret_bound(trials: Sequence[FrozenTrial], goal: str, seed: int) -> float:
         goal: Minimize or Maximize.
         seed: of the points that are looked at; the same gives the same.
     """
+    # SciPy, which it needs, takes as long to import as all else in a driver.
+    from afina_jobs.search.hybrid.gp import fit
+
     sign = 1 if goal == "Minimize" else -1
     succeeded = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     ranked = sorted(succeeded, key=lambda trial: (sign * value_of(trial), trial.number))
@@ -55,7 +61,7 @@ def regret_bound(trials: Sequence[FrozenTrial], goal: str, seed: int) -> float:
     return float(values.std()) * (least_upper - least_lower)
 
 
-def _bounds(process: GaussianProcess, points: Floats, beta: float) -> tuple[float, float]:
+def _bounds(process: "GaussianProcess", points: Floats, beta: float) -> tuple[float, float]:
     """The least lower and the least upper confidence bound of the function at the points."""
     mean, deviation = process.predict(points)
     width = math.sqrt(beta) * deviation

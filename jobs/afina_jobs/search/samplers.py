@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from optuna import Study, samplers
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -17,39 +16,66 @@ from afina_api.algorithm import (
     Algorithm,
     CmaEsSettings,
     GPSettings,
+    HybridSettings,
     NSGAIIISettings,
     NSGAIISettings,
     QMCSettings,
     TPESettings,
 )
 from afina_api.parameters import Parameter
+from afina_jobs.search.allowed import AllowedSampler
 from afina_jobs.search.cmaes import ReplayingCmaEsSampler
 from afina_jobs.search.gp import ResumingGPSampler
-from afina_jobs.search.grid import GridSampler
+from afina_jobs.search.grid import grid_of
 from afina_jobs.search.qmc import NumberedQMCSampler
-from afina_jobs.search.space import axis, distribution
+from afina_jobs.search.seeds import derived_seed
+from afina_jobs.search.space import SearchSpace
 
 Make = Callable[[int], BaseSampler]
 """Makes a sampler from a seed."""
 
 
-def sampler_for(algorithm: Algorithm, parameters: Sequence[Parameter], seed: int) -> BaseSampler:
+def sampler_for(
+    algorithm: Algorithm, parameters: Sequence[Parameter], space: SearchSpace, seed: int, history: Sequence[Study] = ()
+) -> BaseSampler:
     """The sampler of an algorithm.
 
     Raises:
         ModuleNotFoundError: GP without torch.
+        ConstraintError: a constraint cannot be evaluated, or no combination of a grid keeps them all.
     """
     warnings.filterwarnings("ignore", category=ExperimentalWarning)  # said to users of Optuna, for each trial anew
     if algorithm.name == "Grid":
-        return GridSampler({parameter.name: axis(parameter) for parameter in parameters}, seed)
+        return grid_of(parameters, space, seed)
+    make = _maker(algorithm, space, history)
+    return AllowedSampler(make, space, seed) if space.constraints else make(seed)
+
+
+def _maker(algorithm: Algorithm, space: SearchSpace, history: Sequence[Study]) -> Make:
     if algorithm.name == "QMC":
-        return _qmc(algorithm.qmc or QMCSettings(), parameters, seed)
-    return PerTrialSampler(_MAKERS[algorithm.name](algorithm), seed)
+        settings = algorithm.qmc or QMCSettings()
+        kind = settings.sequence.lower()
+        return lambda seed: NumberedQMCSampler(
+            space.distributions, qmc_type=kind, scramble=settings.scramble, seed=seed
+        )
+    make = _hybrid(algorithm, space, history) if algorithm.name == "Hybrid" else _MAKERS[algorithm.name](algorithm)
+    return lambda seed: PerTrialSampler(make, seed)
 
 
-def _qmc(settings: QMCSettings, parameters: Sequence[Parameter], seed: int) -> BaseSampler:
-    space = {parameter.name: distribution(parameter) for parameter in parameters}
-    return NumberedQMCSampler(space, qmc_type=settings.sequence.lower(), scramble=settings.scramble, seed=seed)
+def _hybrid(algorithm: Algorithm, space: SearchSpace, history: Sequence[Study]) -> Make:
+    # SciPy, which they need, takes as long to import as all else in a driver.
+    from afina_jobs.search.hybrid.history import History
+    from afina_jobs.search.hybrid.sampler import HybridSampler
+
+    learned = History(history)
+    settings = algorithm.hybrid or HybridSettings()
+    return lambda seed: HybridSampler(
+        seed=seed,
+        startup_trials=settings.startup_trials,
+        search_space=space.distributions,
+        history=learned,
+        allowed=space.allows if space.constraints else None,
+    )
 
 
 def _random(_: Algorithm) -> Make:
@@ -154,8 +180,3 @@ class PerTrialSampler(BaseSampler):
         """
         sampler = self._make(derived_seed(self._seed, trial.number, zlib.crc32(param_name.encode())))
         return sampler.sample_independent(study, trial, param_name, param_distribution)
-
-
-def derived_seed(*parts: int) -> int:
-    """A seed that is as good as independent of those of other parts."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])

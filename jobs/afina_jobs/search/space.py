@@ -1,15 +1,17 @@
 """The search space: a parameter of the spec as Optuna's distribution, and as the axis of a grid."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from afina_api.constraints import Constraint
 from afina_api.parameters import FloatRange, IntRange, Parameter
 from afina_jobs.contract import Value
+from afina_jobs.search.constraints import Expressions
 
 Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
@@ -24,6 +26,54 @@ def distribution(parameter: Parameter) -> Distribution:
         span = _integers(parameter.int_)
         return IntDistribution(span[0], span[-1], log=log, step=span.step)
     return CategoricalDistribution(parameter.categorical.choices if parameter.categorical else ())
+
+
+class SearchSpace:
+    """Parameters, the conditions under which each is there, and what they must keep among each other."""
+
+    def __init__(self, parameters: Sequence[Parameter], constraints: Sequence[Constraint] = ()) -> None:
+        """Read a spec.
+
+        Raises:
+            ArithmeticError: a step is too small for its range.
+        """
+        self.distributions = {parameter.name: distribution(parameter) for parameter in parameters}
+        """Each parameter as Optuna's samplers know it, after those that it depends on."""
+        self.constraints = Expressions(constraints)
+        """What the parameters must keep."""
+        self._conditions = {parameter.name: parameter.when for parameter in parameters if parameter.when}
+
+    @property
+    def conditional(self) -> bool:
+        """Whether some trials lack a parameter."""
+        return bool(self._conditions)
+
+    def choose(self, value: Callable[[str], Value]) -> dict[str, Value]:
+        """The parameters of a trial, with the values of those that are there."""
+        found: dict[str, Value] = {}
+        for name in self.distributions:
+            if self.has(name, found):
+                found[name] = value(name)
+        return found
+
+    def has(self, name: str, params: Mapping[str, Value]) -> bool:
+        """Whether a trial with these parameters has another one, too."""
+        conditions = self._conditions.get(name, ())
+        return all(
+            condition.parameter in params and params[condition.parameter] in condition.in_ for condition in conditions
+        )
+
+    def allows(self, params: Mapping[str, Value]) -> bool:
+        """Whether the parameters keep all constraints.
+
+        Raises:
+            ConstraintError: one cannot be evaluated.
+        """
+        return self.constraints.hold(params)
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
+        """The trial's parameters. What was suggested before comes again."""
+        return self.choose(lambda name: suggest(trial, name, self.distributions[name]))
 
 
 def suggest(trial: optuna.Trial, name: str, found: Distribution) -> Value:

@@ -7,8 +7,9 @@ All calls come from one thread.
 
 import hashlib
 import json
+import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +21,14 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from afina_api.constraints import Constraint
 from afina_api.reasons import TrialReason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded
+from afina_jobs.search.grid import GridSampler
 from afina_jobs.search.pruners import pruner_for
 from afina_jobs.search.samplers import sampler_for
-from afina_jobs.search.space import distribution, suggest
+from afina_jobs.search.space import SearchSpace
 from afina_jobs.study.storage import patiently
 
 ATTEMPTS = "afina:attempts"
@@ -68,17 +71,24 @@ class Ledger:
             SpecChangedError: the study is of another spec.
             ModuleNotFoundError: the algorithm needs a package that is not installed.
             StorageFullError: there is no room left.
+            ConstraintError: a constraint cannot be evaluated, or no combination of a grid keeps them all.
         """
         self._storage = storage
-        self._space = {parameter.name: distribution(parameter) for parameter in job.spec.parameters}
+        self._space = SearchSpace(job.spec.parameters, job.spec.constraints)
+        self._limits = [constraint for constraint in job.spec.constraints if constraint.metric]
         self._study = patiently(lambda: _open_study(storage, job))
         self.seed: int = self._study.user_attrs[_SEED]
         """The seed of the search: the spec's, or one drawn when the study began."""
         self.identity: str = self._study.user_attrs[_IDENTITY]
         """Tells this study from every other, also from one of the same name elsewhere."""
-        self._study.sampler = sampler_for(job.spec.algorithm, job.spec.parameters, self.seed)
+        self._study.sampler = sampler_for(job.spec.algorithm, job.spec.parameters, self._space, self.seed)
         self._study.pruner = pruner_for(job.spec.pruning)
         self._running: dict[int, _Running] = {}
+
+    @property
+    def combinations(self) -> float:
+        """How many sets of parameters there are to try; infinite for all algorithms but Grid."""
+        return self._study.sampler.size if isinstance(self._study.sampler, GridSampler) else math.inf
 
     @property
     def study(self) -> Study:
@@ -104,7 +114,7 @@ class Ledger:
         trial = self._orphan(trials) or (self._study.ask() if len(trials) < limit else None)
         if trial is None:
             return None
-        params = {name: suggest(trial, name, found) for name, found in self._space.items()}
+        params = self._space.suggest(trial)
         trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
         known = trials[trial.number].intermediate_values if trial.number < len(trials) else ()
         self._running[trial.number] = _Running(trial, set(known))
@@ -149,8 +159,11 @@ class Ledger:
             self._tell_once(trial, outcome)
 
     def _tell_once(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        outcome = self._checked(outcome)
         match outcome:
             case Succeeded():
+                for name, violation in violations(self._limits, outcome.metrics):
+                    trial.set_constraint(name, violation)
                 if len(outcome.metrics) > 1:
                     trial.set_user_attr(METRICS, dict(outcome.metrics))
                 self._study.tell(trial, outcome.value, skip_if_finished=True)
@@ -161,6 +174,14 @@ class Ledger:
             case Pruned():
                 trial.set_user_attr(MESSAGE, outcome.message)
                 self._study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """The outcome, or the failure to report a metric that a constraint limits."""
+        for limit in self._limits:
+            if isinstance(outcome, Succeeded) and limit.metric not in outcome.metrics:
+                message = f"it reported no finite value of {limit.metric!r}, which the constraint {limit.name} limits"
+                return Failed(TrialReason.METRIC_MISSING, message)
+        return outcome
 
     def release_all(self) -> None:
         """Leave the running trials to the next driver, without counting this one's end as a death."""
@@ -182,6 +203,16 @@ class Ledger:
     def record_seconds(self, seconds: float) -> None:
         """Record the seconds of search, those of earlier drivers included."""
         patiently(lambda: self._study.set_user_attr(_SECONDS, seconds))
+
+
+def violations(limits: Sequence[Constraint], metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """By how much each limit is broken, by a name of its own; 0 or less where it is kept."""
+    for limit in limits:
+        value = metrics[str(limit.metric)]
+        if limit.max is not None:
+            yield f"{limit.name}:max", value - limit.max
+        if limit.min is not None:
+            yield f"{limit.name}:min", limit.min - value
 
 
 def study_name(job: TuningJob) -> str:
@@ -214,7 +245,7 @@ def _open_study(storage: RDBStorage, job: TuningJob) -> Study:
 def _digests(job: TuningJob) -> dict[str, str]:
     """What is fixed once the study has begun."""
     spec = job.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    fixed = ("objectives", "parameters", "algorithm", "pruning", "trial")
+    fixed = ("objectives", "parameters", "constraints", "algorithm", "pruning", "trial")
     return {
         name: hashlib.sha256(json.dumps(spec.get(name), sort_keys=True).encode()).hexdigest()[:16] for name in fixed
     }

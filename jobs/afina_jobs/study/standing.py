@@ -18,6 +18,7 @@ def count(trials: Sequence[FrozenTrial]) -> TrialCounts:
         succeeded=states[TrialState.COMPLETE],
         failed=states[TrialState.FAIL],
         pruned=states[TrialState.PRUNED],
+        infeasible=sum(trial.state == TrialState.COMPLETE and not is_feasible(trial) for trial in trials) or None,
     )
 
 
@@ -27,10 +28,15 @@ def ended(counts: TrialCounts) -> int:
 
 
 def best(trials: Sequence[FrozenTrial], objective: Objective, limit: int = 1) -> list[FrozenTrial]:
-    """The best trials, best first; of equals the earliest."""
+    """The best trials that keep all constraints, best first; of equals the earliest."""
     sign = 1 if objective.goal == "Minimize" else -1
-    succeeded = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    return sorted(succeeded, key=lambda trial: (sign * value_of(trial), trial.number))[:limit]
+    feasible = [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
+    return sorted(feasible, key=lambda trial: (sign * value_of(trial), trial.number))[:limit]
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether what the trial measured keeps all constraints."""
+    return all(violation <= 0 for violation in trial.constraints.values())
 
 
 def value_of(trial: FrozenTrial) -> float:

@@ -17,7 +17,7 @@ from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Pruned, Succeeded
 from afina_jobs.search.samplers import PerTrialSampler, sampler_for
-from afina_jobs.search.space import suggest
+from afina_jobs.search.space import SearchSpace, suggest
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
 from support.searches import N, Search, X, a_job
@@ -44,6 +44,7 @@ ALGORITHMS: dict[str, Json] = {
     "NSGAIII": {"name": "NSGAIII", "nsgaiii": {"populationSize": 3}},
     "QMC": {"name": "QMC", "qmc": {"scramble": True}},
     "Halton": {"name": "QMC", "qmc": {"sequence": "Halton", "scramble": True}},
+    "Hybrid": {"name": "Hybrid", "hybrid": {"startupTrials": 3}},
     "Random": {"name": "Random"},
     "Grid": {"name": "Grid"},
 }
@@ -83,7 +84,7 @@ def test_settings_reach_optuna_and_defaults_are_its_own(name: str) -> None:
 
 
 def _made(algorithm: Json) -> Any:
-    sampler = sampler_for(Algorithm.model_validate(algorithm), (), 1)
+    sampler = sampler_for(Algorithm.model_validate(algorithm), (), SearchSpace(()), 1)
     assert isinstance(sampler, PerTrialSampler)
     return sampler._sampler
 
@@ -127,8 +128,8 @@ class Driver:
     def die_while_it_begins_a_trial(self, stored: int) -> None:
         """So many of the trial's parameters are stored."""
         trial = self.ledger.study.ask()
-        for name in list(self.ledger._space)[:stored]:
-            suggest(trial, name, self.ledger._space[name])
+        for name, found in list(self.ledger._space.distributions.items())[:stored]:
+            suggest(trial, name, found)
         self.die()
 
 

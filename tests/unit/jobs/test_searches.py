@@ -118,8 +118,8 @@ def test_completes_the_parameters_of_a_trial_that_was_killed_while_it_got_them(t
     for stored in range(4):
         ledger = Ledger(open_storage(sqlite_url(tmp_path)), job)
         half = ledger.study.ask()
-        for name in list(ledger._space)[:stored]:
-            suggest(half, name, ledger._space[name])
+        for name, found in list(ledger._space.distributions.items())[:stored]:
+            suggest(half, name, found)
         ledger.close()
         again = Ledger(open_storage(sqlite_url(tmp_path)), job)
         proposal = again.begin_trial(1)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 from scipy.special import ndtr
@@ -11,6 +12,8 @@ from afina_jobs.search.hybrid.space import MISSING_CATEGORY, Floats, UnitSpace
 
 Score = Callable[[Floats], Floats]
 """How promising points (n, d) are; shape (n,)."""
+Proposable = Callable[[Floats], bool]
+"""Whether a point (d,) may be proposed."""
 
 RANDOM, NEAR_BEST, ELITE = 512, 512, 5
 """Candidates drawn evenly, those drawn around the best trials, and how many of these there are."""
@@ -35,27 +38,31 @@ def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> Fl
 
 
 def most_promising(
-    space: UnitSpace, score: Score, best: Floats, known: Floats, conditions: Conditions, rng: np.random.Generator
+    space: UnitSpace,
+    score: Score,
+    best: Floats,
+    proposable: Proposable,
+    conditions: Conditions,
+    rng: np.random.Generator,
 ) -> Floats:
-    """The point (d,) that scores highest of many drawn at random and near the best, and is not known yet.
+    """The point (d,) that scores highest of many drawn at random and near the best, of those that can be proposed.
 
-    Where all that were drawn are known, the space is nearly used up: then one of them comes again.
+    Where none of the best scores can, the space is nearly used up: then the very best comes all the same.
     """
-    seen = {row.tobytes() for row in _rounded(known)}
-
-    def scores(points: Floats) -> Floats:
-        fresh = np.array([row.tobytes() not in seen for row in _rounded(points)])
-        return np.where(fresh, score(points), -np.inf)
-
     drawn = np.concatenate([space.random(rng, RANDOM), nearby(space, best[:ELITE], 0.1, NEAR_BEST, rng)])
-    candidates = conditions.settle(drawn)
-    found = scores(candidates)
+    candidates = _best_of(conditions.settle(drawn), score, proposable)
     for scale in SCALES:
-        top = np.argsort(-found)[:KEPT]
-        refined = conditions.settle(nearby(space, candidates[top], scale, REFINED, rng))
-        candidates, found = np.concatenate([candidates[top], refined]), np.concatenate([found[top], scores(refined)])
-    chosen: Floats = candidates[np.argmax(found)]
+        refined = conditions.settle(nearby(space, candidates, scale, REFINED, rng))
+        candidates = _best_of(np.concatenate([candidates, refined]), score, proposable)
+    chosen: Floats = candidates[0]
     return chosen
+
+
+def _best_of(points: Floats, score: Score, proposable: Proposable) -> Floats:
+    """The KEPT best of the points that can be proposed, best first."""
+    ranked = points[np.argsort(-score(points), kind="stable")]
+    found = list(islice((point for point in ranked if proposable(point)), KEPT))
+    return np.array(found) if found else ranked[:KEPT]
 
 
 def nearby(space: UnitSpace, centres: Floats, scale: float, count: int, rng: np.random.Generator) -> Floats:
@@ -76,5 +83,6 @@ def nearby(space: UnitSpace, centres: Floats, scale: float, count: int, rng: np.
     return space.snap(np.where(changed, moved, points))
 
 
-def _rounded(points: Floats) -> Floats:
-    return np.ascontiguousarray(points.round(9) + 0.0)
+def key(point: Floats) -> bytes:
+    """What two points of the same parameters have in common."""
+    return bytes((point.round(9) + 0.0).tobytes())

@@ -22,6 +22,8 @@ _BOUND_WEIGHT, _BOUND_SCALE, _BOUND_NOISE = (-9.0, 6.0), (-4.0, 4.0), (math.log(
 _BOUND_TREND = (-9.0, 4.0)
 _START_NOISE = math.log(1e-2)
 MAX_ITERATIONS = 40
+_LEARNED_FROM = 64
+"""Hyperparameters are learned from so many of the points: what that costs grows with the third power."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,8 @@ class GaussianProcess:
         )
 
     def _covariance(self, points: Floats, trends: Floats) -> Floats:
-        weights = self.hyperparameters.weights
-        squared = weights @ differences(points, self._points, self._categorical).reshape(len(weights), -1)
-        kernel = self.hyperparameters.scale * _matern(squared)[0].reshape(len(points), len(self._points))
+        squared = weighted_squares(points, self._points, self._categorical, self.hyperparameters.weights)
+        kernel = self.hyperparameters.scale * _matern(squared)[0]
         found: Floats = kernel + (trends * self.hyperparameters.trends) @ self._trends.T
         return found
 
@@ -129,8 +130,22 @@ def fit(
         start: where the search for the hyperparameters begins.
         max_iterations: of the search for the hyperparameters.
     """
-    number, dimensions = points.shape
     trends = _no_trends(points) if trends is None else trends
+    found = start or Hyperparameters(_start(points.shape[1], trends.shape[1]), points.shape[1])
+    some = np.linspace(0, len(points) - 1, min(len(points), _LEARNED_FROM)).round().astype(int)
+    found = _most_probable(points[some], values[some], categorical, trends[some], found, max_iterations)
+    return GaussianProcess(points, values, categorical, found, trends)
+
+
+def _most_probable(
+    points: Floats,
+    values: Floats,
+    categorical: NDArray[np.bool_],
+    trends: Floats,
+    start: Hyperparameters,
+    max_iterations: int,
+) -> Hyperparameters:
+    number, dimensions = points.shape
     squares = differences(points, points, categorical).reshape(dimensions, number * number)
     diagonal = np.diag_indices(number)
 
@@ -160,18 +175,22 @@ def fit(
         )
         return float(energy), gradient
 
-    start_logs = np.zeros(dimensions + 2 + trends.shape[1])
-    start_logs[dimensions + 1] = _START_NOISE
     bounds = [_BOUND_WEIGHT] * dimensions + [_BOUND_SCALE, _BOUND_NOISE] + [_BOUND_TREND] * trends.shape[1]
     result = minimize(
         negative_log_posterior,
-        start_logs if start is None else start.logs,
+        start.logs,
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
         options={"maxiter": max_iterations},
     )
-    return GaussianProcess(points, values, categorical, Hyperparameters(result.x, dimensions), trends)
+    return Hyperparameters(result.x, dimensions)
+
+
+def _start(dimensions: int, trends: int) -> Floats:
+    logs = np.zeros(dimensions + 2 + trends)
+    logs[dimensions + 1] = _START_NOISE
+    return logs
 
 
 def differences(left: Floats, right: Floats, categorical: NDArray[np.bool_]) -> Floats:
@@ -179,6 +198,16 @@ def differences(left: Floats, right: Floats, categorical: NDArray[np.bool_]) -> 
     found: Floats = (left.T[:, :, None] - right.T[:, None, :]) ** 2
     found[categorical] = found[categorical] > 0
     return found
+
+
+def weighted_squares(left: Floats, right: Floats, categorical: NDArray[np.bool_], weights: Floats) -> Floats:
+    """The same, each column times its weight, as one sum; shape (n, m). Without a cube of numbers in between."""
+    scales = np.sqrt(weights[~categorical])
+    a, b = left[:, ~categorical] * scales, right[:, ~categorical] * scales
+    squared: Floats = np.maximum((a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T, 0.0)
+    for column in np.flatnonzero(categorical):
+        squared += weights[column] * (left[:, column, None] != right[:, column])
+    return squared
 
 
 def _matern(squared: Floats) -> tuple[Floats, Floats]:

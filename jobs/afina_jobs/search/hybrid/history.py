@@ -40,6 +40,21 @@ class Trends:
         return found
 
 
+class History:
+    """Earlier studies, learned from once for each space."""
+
+    def __init__(self, studies: Sequence[Study]) -> None:
+        """Take the studies."""
+        self._studies = studies
+        self._trends = Trends((), {})
+
+    def trends(self, space: Mapping[str, BaseDistribution]) -> Trends:
+        """What they say of a space."""
+        if self._trends.space != space:
+            self._trends = Trends(self._studies, space)
+        return self._trends
+
+
 def agreement(points: Floats, values: Floats, trends: Trends) -> float:
     """Spearman's rank correlation of values (n, k) at points (n, d) with what was expected; 1 where little is known."""
     if len(trends) == 0 or len(points) < _LEAST_RESULTS:

@@ -1,6 +1,6 @@
 """HybridSampler: an Optuna sampler that learns from this search and from earlier ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,8 +11,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController
 
-from afina_jobs.search.hybrid.acquisition import log_expected_improvement, most_promising
-from afina_jobs.search.hybrid.history import Trends, agreement
+from afina_jobs.search.hybrid.acquisition import key, log_expected_improvement, most_promising
+from afina_jobs.search.hybrid.history import History, Trends, agreement
 from afina_jobs.search.hybrid.observations import Observations, observe
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
 from afina_jobs.search.hybrid.surrogate import Limit, best_and_last, fit_surrogate, scalarised
@@ -46,7 +46,8 @@ class HybridSampler(BaseSampler):
         seed: int | None = None,
         startup_trials: int = STARTUP_TRIALS,
         search_space: Mapping[str, BaseDistribution] | None = None,
-        history: Sequence[Study] = (),
+        history: Sequence[Study] | History = (),
+        allowed: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         """Make a sampler.
 
@@ -56,13 +57,14 @@ class HybridSampler(BaseSampler):
             search_space: all parameters that there can be. Unset: those of the trials so far, so that the first
                 trial can have nothing from the history.
             history: earlier studies of a similar problem.
+            allowed: whether some parameters may be proposed. Where hardly any may, some are that may not.
         """
         self._rng = np.random.default_rng(seed)
         self._random = RandomSampler(seed)
         self._startup_trials = startup_trials
         self._search_space = search_space
-        self._history = history
-        self._trends = Trends((), {})
+        self._history = history if isinstance(history, History) else History(history)
+        self._allowed = allowed
 
     def reseed_rng(self) -> None:
         """Draw other numbers than a copy of this sampler in another process."""
@@ -101,7 +103,7 @@ class HybridSampler(BaseSampler):
     ) -> dict[str, Any]:
         space = UnitSpace(search_space)
         seen = observe(study, trial, space)
-        trends = self._trends_in(search_space)
+        trends = self._history.trends(search_space)
         if len(trends) and len(seen.points) < WARM_TRIALS:
             return space.decode(self._expected_by_history(space, seen, trends))
         if agreement(seen.points, seen.values, trends) <= 0:
@@ -120,18 +122,12 @@ class HybridSampler(BaseSampler):
         search_space = self.infer_relative_search_space(study, trial)
         seen = observe(study, trial, UnitSpace(search_space))
         with _blas().limit(limits=1, user_api="blas"):
-            return agreement(seen.points, seen.values, self._trends_in(search_space))
-
-    def _trends_in(self, search_space: Mapping[str, BaseDistribution]) -> Trends:
-        if self._trends.space != search_space:
-            self._trends = Trends(self._history, search_space)
-        return self._trends
+            return agreement(seen.points, seen.values, self._history.trends(search_space))
 
     def _expected_by_history(self, space: UnitSpace, seen: Observations, trends: Trends) -> Floats:
         """What did best in earlier searches; but the second trial is drawn, to tell whether they help at all."""
-        known = np.concatenate([seen.points, seen.pending])
         anywhere = space.random(self._rng, 1)
-        if len(known) == 1:
+        if len(seen.points) + len(seen.pending) == 1:
             drawn: Floats = anywhere[0]
             return drawn
 
@@ -139,7 +135,7 @@ class HybridSampler(BaseSampler):
             expected: Floats = trends.predict(candidates).mean(axis=1)
             return -expected
 
-        return most_promising(space, score, anywhere, known, seen.conditions, self._rng)
+        return most_promising(space, score, anywhere, self._proposable(space, seen), seen.conditions, self._rng)
 
     def _by_model(self, space: UnitSpace, seen: Observations, trends: Trends, number: int) -> Floats:
         values = scalarised(seen.values, self._rng)
@@ -163,8 +159,16 @@ class HybridSampler(BaseSampler):
                 found += deviation - mean if bold else log_expected_improvement(mean, deviation, incumbent)
             return found
 
-        known = np.concatenate([seen.points, seen.pending])
-        return most_promising(space, score, points[order], known, seen.conditions, self._rng)
+        return most_promising(space, score, points[order], self._proposable(space, seen), seen.conditions, self._rng)
+
+    def _proposable(self, space: UnitSpace, seen: Observations) -> Callable[[Floats], bool]:
+        """Says of a point whether it is new and allowed."""
+        tried = {key(point) for point in (*seen.points, *seen.pending)}
+
+        def proposable(point: Floats) -> bool:
+            return key(point) not in tried and (self._allowed is None or self._allowed(space.decode(point)))
+
+        return proposable
 
 
 @cache
