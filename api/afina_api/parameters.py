@@ -1,12 +1,12 @@
 """The search space: what may be tuned, and in which range."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, WithJsonSchema, model_validator
 
-from afina_api.base import MAX_SAFE_INTEGER, Model, rule
+from afina_api.base import MAX_SAFE_INTEGER, Model, Scalar, rule
 
 MAX_PARAMETERS = 100
 MAX_CHOICES = 100
@@ -155,11 +155,35 @@ class Parameter(Model):
             return math.floor((self.float_.max - self.float_.min) / self.float_.step + 1e-9) + 1
         return math.inf
 
+    def contains(self, value: float | str | None) -> bool:
+        """Whether the parameter can have the value."""
+        if self.categorical:
+            return value in self.categorical.choices
+        span = self.int_ or self.float_
+        if span is None or value is None or isinstance(value, str) or not span.min <= value <= span.max:
+            return False
+        # The last step may end a rounding error before the value.
+        places = (value - span.min) / (span.step or (1 if self.int_ else value - span.min or 1))
+        return abs(places - round(places)) < 1e-9
+
+    def is_there(self, params: Mapping[str, float | str | None] | Mapping[str, float | str]) -> bool:
+        """Whether a trial with these parameters has this one, too."""
+        return all(params.get(condition.parameter) in condition.in_ for condition in self.when)
+
     def may_be(self, value: int | str) -> bool:
         """Whether a condition may ask for the value."""
         if self.categorical:
             return value in self.categorical.choices
         return self.int_ is not None and isinstance(value, int) and self.int_.min <= value <= self.int_.max
+
+
+class ParameterValue(Model):
+    """What a parameter was set to."""
+
+    name: ParameterName
+    """Name of the parameter."""
+    value: Scalar
+    """Its value."""
 
 
 def check_conditions(parameters: Sequence[Parameter]) -> None:

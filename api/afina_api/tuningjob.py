@@ -13,7 +13,6 @@ from afina_api.base import (
     LocalReference,
     Metadata,
     Model,
-    Scalar,
     Status,
     Tracking,
     Volume,
@@ -21,10 +20,11 @@ from afina_api.base import (
     refuse_duplicates,
     rule,
 )
+from afina_api.beginnings import MAX_EARLIER_SEARCHES, MAX_INITIAL_CONFIGS, EarlierSearch, InitialConfig
 from afina_api.constraints import MAX_CONSTRAINTS, Constraint
 from afina_api.execution import Execution, TrialResources
 from afina_api.metrics import MetricName
-from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName, check_conditions
+from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName, ParameterValue, check_conditions
 from afina_api.pruning import Pruning
 
 MAX_TRIALS = 10_000
@@ -33,6 +33,10 @@ MAX_IMPORTANCES = 20
 PLACEHOLDER = re.compile(r"\$\(params\.([^)]*)\)")
 """A parameter's place in `trial.command.argv`, as Tekton writes it."""
 PLACEHOLDER_NAMES = "$(params.NAME) must name a parameter of the spec"
+
+
+_ONLY_HYBRID = "warmStartFrom needs algorithm.name Hybrid: no other learns from earlier searches"
+_NOT_GRID = "Grid tries every combination: remove initialConfigs"
 
 
 class Objective(Model):
@@ -213,6 +217,18 @@ class TuningJobSpec(Model):
             field=".parameters",
         ),
         rule(
+            "!has(self.warmStartFrom) || self.warmStartFrom.size() == 0 ||"
+            " (has(self.algorithm) && self.algorithm.name == 'Hybrid')",
+            _ONLY_HYBRID,
+            field=".warmStartFrom",
+        ),
+        rule(
+            "!has(self.initialConfigs) || self.initialConfigs.size() == 0 ||"
+            " !has(self.algorithm) || self.algorithm.name != 'Grid'",
+            _NOT_GRID,
+            field=".initialConfigs",
+        ),
+        rule(
             "!has(self.algorithm) || self.algorithm.name != 'CmaEs' || self.parameters.exists(p, !has(p.categorical))",
             "CmaEs needs a float or int parameter: use TPE",
             field=".parameters",
@@ -261,6 +277,11 @@ class TuningJobSpec(Model):
     """What trials must keep."""
     algorithm: Annotated[Algorithm, Field(default_factory=Algorithm)]
     """How the next parameters are chosen."""
+    initial_configs: Annotated[list[InitialConfig], Field(max_length=MAX_INITIAL_CONFIGS, default_factory=list)]
+    """The first trials, in this order: what is in use today, or known to be good."""
+    warm_start_from: Annotated[list[EarlierSearch], Field(max_length=MAX_EARLIER_SEARCHES, default_factory=list)]
+    """Earlier searches of a similar problem that Hybrid learns from, by the names of parameters. While the results
+    contradict what they made expect, they are left out."""
     pruning: Pruning | None = None
     """Ends trials early whose intermediate values look bad. Unset: none is ended."""
     budget: Annotated[Budget, Field(default_factory=Budget)]
@@ -293,6 +314,16 @@ class TuningJobSpec(Model):
     def _constraints_name_parameters(self) -> Self:
         for constraint in self.constraints:
             constraint.check_names([parameter.name for parameter in self.parameters])
+        return self
+
+    @model_validator(mode="after")
+    def _beginnings_fit(self) -> Self:
+        if self.warm_start_from and self.algorithm.name != "Hybrid":
+            raise ValueError(_ONLY_HYBRID)
+        if self.initial_configs and self.algorithm.name == "Grid":
+            raise ValueError(_NOT_GRID)
+        for config in self.initial_configs:
+            config.check(self.parameters)
         return self
 
     @model_validator(mode="after")
@@ -351,15 +382,6 @@ class TrialCounts(Model):
     """Of those that succeeded, those that break a constraint. Unset: none does."""
 
 
-class ParameterValue(Model):
-    """What a parameter was set to."""
-
-    name: ParameterName
-    """Name of the parameter."""
-    value: Scalar
-    """Its value."""
-
-
 class BestTrial(Model):
     """A trial that none is better than."""
 
@@ -389,6 +411,16 @@ class ParameterImportance(Model):
     """Name of the parameter."""
     value: Annotated[float, Field(ge=0, le=1)]
     """Its share; those of all parameters sum up to 1."""
+
+
+class WarmStart(Model):
+    """What earlier searches are good for."""
+
+    trials: Annotated[int, Field(ge=0)]
+    """So many of their trials were found."""
+    agreement: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """Spearman's rank correlation of the results with what was expected of them, once there are enough. While it is 0
+    or less, the earlier searches are left out."""
 
 
 class Forecast(Model):
@@ -422,6 +454,8 @@ class TuningJobStatus(Status):
     """Which parameters decide about the value, by PED-ANOVA, the weightiest first; from 10 succeeded trials on."""
     forecast: Forecast | None = None
     """What more trials would likely bring; from 10 succeeded trials on."""
+    warm_start: WarmStart | None = None
+    """What the earlier searches are good for."""
     last_failure: TrialFailure | None = None
     """The last trial that failed, and why."""
     summary: Summary | None = None
@@ -440,6 +474,8 @@ class TuningJob(Model):
             for field in (
                 "objectives",
                 "parameters",
+                "initialConfigs",
+                "warmStartFrom",
                 "constraints",
                 "algorithm",
                 "pruning",

@@ -23,6 +23,7 @@ from afina_jobs.report.status import status
 from afina_jobs.results.write import write_results
 from afina_jobs.session import CannotBeginError, make_engine, open_ledger
 from afina_jobs.stopping import Verdict
+from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import sqlite_url
 from afina_jobs.study.thread import StudyThread
 from afina_jobs.tracking.mirror import Ending, Mirror
@@ -54,7 +55,7 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     budget = LiveBudget(settings.spec, job.spec.budget)
     mirror = Mirror(job, ledger.identity, ledger.seed) if os.environ.get("MLFLOW_TRACKING_URI") else None
     importance = ImportanceWatch(ledger.study, thread)
-    reporter = _reporter(job, budget, mirror, importance, ledger.combinations)
+    reporter = _reporter(job, budget, mirror, importance, ledger)
     listeners = [listener for listener in (mirror, importance, reporter) if listener]
     place = Place(settings.workspace, settings.source, settings.study / "checkpoints")
     env = trial_environment(job.spec.trial)
@@ -79,7 +80,7 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
 
 
 def _reporter(
-    job: TuningJob, budget: LiveBudget, mirror: Mirror | None, importance: ImportanceWatch, ways: float
+    job: TuningJob, budget: LiveBudget, mirror: Mirror | None, importance: ImportanceWatch, ledger: Ledger
 ) -> Reporter | None:
     if not has_a_status(job.metadata):
         log.info("not in a cluster: no status is reported")
@@ -87,6 +88,15 @@ def _reporter(
 
     def make_status(trials: Sequence[FrozenTrial], at_rest: bool) -> dict[str, Any]:
         tracking = mirror.tracking if mirror else None
-        return status(trials, job.spec.objectives[0], budget(), tracking, importance.latest, ways, at_rest=at_rest)
+        return status(
+            trials,
+            job.spec.objectives[0],
+            budget(),
+            tracking,
+            importance.latest,
+            ledger.combinations,
+            ledger.warm_start,
+            at_rest=at_rest,
+        )
 
     return Reporter(job.metadata, make_status, job.kind)

@@ -1,7 +1,9 @@
 """One search from its spec to its verdict: the same in a pod and on a laptop."""
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from afina_api.reasons import Reason
 from afina_api.tuningjob import Budget, TuningJob, TuningJobSpec
@@ -12,6 +14,7 @@ from afina_jobs.objectives.slots import make_slots
 from afina_jobs.raytune.muscle import Muscle, RaySlot
 from afina_jobs.search.constraints import ConstraintError
 from afina_jobs.search.grid import grid_of
+from afina_jobs.search.past import Past
 from afina_jobs.search.space import SearchSpace
 from afina_jobs.specfile.yamllines import field
 from afina_jobs.stopping import Verdict
@@ -35,7 +38,7 @@ async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> 
         CannotBeginError: with the reason.
     """
     try:
-        return await thread(lambda: Ledger(open_storage(storage_url), job))
+        return await thread(lambda: Ledger(open_storage(storage_url), job, partial(_earlier, job)))
     except ModuleNotFoundError as error:
         message = f"spec.algorithm.name {job.spec.algorithm.name} needs the package {error.name}"
         raise CannotBeginError(
@@ -54,6 +57,25 @@ async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> 
     except ForeignTablesError as error:
         message = "spec.storage: the database holds tables of another program (MLflow?) or of another Optuna"
         raise CannotBeginError(Reason.INVALID_SPEC, f"{message}: give the studies a database of their own") from error
+
+
+def _earlier(job: TuningJob) -> list[Past]:
+    """The searches to learn from.
+
+    Raises:
+        CannotBeginError: one of them is not there.
+    """
+    if not job.spec.warm_start_from:
+        return []
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        message = "spec.warmStartFrom: earlier searches are kept by MLflow: set MLFLOW_TRACKING_URI, or remove it"
+        raise CannotBeginError(Reason.INVALID_SPEC, message)
+    from afina_jobs.tracking.earlier import NoEarlierSearchError, earlier_searches  # takes seconds to import
+
+    try:
+        return earlier_searches(job)
+    except NoEarlierSearchError as error:
+        raise CannotBeginError(Reason.INVALID_SPEC, str(error)) from error
 
 
 def make_engine(

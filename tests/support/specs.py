@@ -98,6 +98,36 @@ REFUSED: dict[str, Refused] = {
         "spec.parameters[3].when[0].in",
         "at least 1",
     ),
+    "warm start of TPE": Refused(
+        {"spec.warmStartFrom": [{"mlflowExperiment": "earlier"}]},
+        "spec.warmStartFrom",
+        "warmStartFrom needs algorithm.name Hybrid",
+    ),
+    "warm start from nothing": Refused(
+        {"spec.warmStartFrom": [{}], "spec.algorithm": {"name": "Hybrid"}},
+        "spec.warmStartFrom[0]",
+        "an earlier search is exactly one of tuningJobRef or mlflowExperiment",
+    ),
+    "given trials before a grid": Refused(
+        {
+            "spec.initialConfigs": [{"params": [{"name": "max_depth", "value": 3}]}],
+            "spec.algorithm": {"name": "Grid"},
+            f"{_PARAMETER}.float": {"min": 0, "max": 1, "step": 0.25},
+        },
+        "spec.initialConfigs",
+        "Grid tries every combination: remove initialConfigs",
+    ),
+    "given trial that is not of the space": Refused(
+        {"spec.initialConfigs": [{"params": [{"name": "max_depth", "value": 3}]}]},
+        "spec",
+        "initialConfigs: a value for learning_rate is missing",
+        model_only=True,
+    ),
+    "Hybrid's settings under another name": Refused(
+        {"spec.algorithm": {"name": "TPE", "hybrid": {}}},
+        "spec.algorithm.hybrid",
+        "hybrid holds the settings of Hybrid only",
+    ),
     "constraint on nothing": Refused(
         {"spec.constraints": [{"name": "small"}]}, "spec.constraints[0]", "a constraint is either an expression, or"
     ),
@@ -475,6 +505,19 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             "float": {"min": 0, "max": 1},
             "when": [{"parameter": "deep", "in": [1, 2]}, {"parameter": "booster", "in": ["dart", "gbtree"]}],
         },
+    },
+    "Hybrid that knows something": {
+        "spec.algorithm": {"name": "Hybrid", "hybrid": {"startupTrials": 4}},
+        "spec.warmStartFrom": [{"tuningJobRef": {"name": "earlier"}}, {"mlflowExperiment": "a-team/an older one"}],
+        "spec.initialConfigs": [
+            {
+                "params": [
+                    {"name": "learning_rate", "value": 0.1},
+                    {"name": "max_depth", "value": 3},
+                    {"name": "booster", "value": "dart"},
+                ]
+            }
+        ],
     },
     "constraints": {
         "spec.constraints": [

@@ -11,13 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from optuna import Study
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from afina_api.automljob import AutoMLJob
 from afina_api.tuningjob import TuningJob
@@ -66,15 +62,11 @@ def trial_timeout(seconds: float) -> int:
 
 def open_ledgers(job: AutoMLJob, metric: str, families: Sequence[Family], storage: RDBStorage) -> dict[str, Ledger]:
     """The study of each family, whose first trial is the family's default."""
-    ledgers = {}
-    for family in families:
-        ledger = Ledger(storage, _study_job(job, metric, family))
-        ledger.study.sampler = DefaultFirst(ledger.study.sampler, family.default)
-        ledgers[family.name] = ledger
-    return ledgers
+    return {family.name: Ledger(storage, _study_job(job, metric, family)) for family in families}
 
 
 def _study_job(job: AutoMLJob, metric: str, family: Family) -> TuningJob:
+    default = [{"name": name, "value": value} for name, value in family.default.items()]
     return TuningJob.model_validate(
         {
             "apiVersion": job.api_version,
@@ -83,41 +75,12 @@ def _study_job(job: AutoMLJob, metric: str, family: Family) -> TuningJob:
             "spec": {
                 "objectives": [{"metric": metric, "goal": "Maximize" if GREATER_IS_BETTER[metric] else "Minimize"}],
                 "parameters": family.space,
+                "initialConfigs": [{"params": default}],
                 "algorithm": {"name": "TPE", "seed": job.spec.seed},
                 "trial": {"python": {"entrypoint": ENTRYPOINT}},
             },
         }
     )
-
-
-class DefaultFirst(BaseSampler):
-    """Proposes given parameters in the first trial, and then what another sampler does."""
-
-    def __init__(self, sampler: BaseSampler, first: Mapping[str, Any]) -> None:
-        self._sampler = sampler
-        self._first = first
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Prepare."""
-        self._sampler.before_trial(study, trial)
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The parameters that are sampled together; in the first trial none."""
-        return self._sampler.infer_relative_search_space(study, trial) if trial.number else {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Sample together."""
-        return self._sampler.sample_relative(study, trial, search_space) if trial.number else {}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """Sample one parameter."""
-        if trial.number == 0:
-            return self._first[param_name]
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
 class Search:

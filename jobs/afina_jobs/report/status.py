@@ -8,15 +8,16 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from afina_api.base import Tracking, as_json, drivers_part
+from afina_api.parameters import ParameterValue
 from afina_api.tuningjob import (
     BestTrial,
     Budget,
     Objective,
     ParameterImportance,
-    ParameterValue,
     Summary,
     TrialFailure,
     TuningJobStatus,
+    WarmStart,
 )
 from afina_jobs.contract import text
 from afina_jobs.study.forecast import forecast
@@ -35,6 +36,7 @@ def status(
     tracking: Tracking | None,
     importance: Sequence[ParameterImportance],
     combinations: float = math.inf,
+    warm_start: WarmStart | None = None,
     *,
     at_rest: bool,
 ) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def status(
         best=_fitting(leaders),
         importance=list(importance) or None,
         forecast=forecast(trials, objective, budget, combinations),
+        warm_start=warm_start,
         last_failure=_failure(failed) if failed else None,
         summary=Summary(
             best=f"{objective.metric} {leaders[0].values[objective.metric]:.6g}" if leaders else "",

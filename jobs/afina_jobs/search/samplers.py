@@ -27,6 +27,7 @@ from afina_jobs.search.allowed import AllowedSampler
 from afina_jobs.search.cmaes import ReplayingCmaEsSampler
 from afina_jobs.search.gp import ResumingGPSampler
 from afina_jobs.search.grid import grid_of
+from afina_jobs.search.past import History
 from afina_jobs.search.qmc import NumberedQMCSampler
 from afina_jobs.search.seeds import derived_seed
 from afina_jobs.search.space import SearchSpace
@@ -36,7 +37,7 @@ Make = Callable[[int], BaseSampler]
 
 
 def sampler_for(
-    algorithm: Algorithm, parameters: Sequence[Parameter], space: SearchSpace, seed: int, history: Sequence[Study] = ()
+    algorithm: Algorithm, parameters: Sequence[Parameter], space: SearchSpace, seed: int, history: History
 ) -> BaseSampler:
     """The sampler of an algorithm.
 
@@ -51,7 +52,7 @@ def sampler_for(
     return AllowedSampler(make, space, seed) if space.constraints else make(seed)
 
 
-def _maker(algorithm: Algorithm, space: SearchSpace, history: Sequence[Study]) -> Make:
+def _maker(algorithm: Algorithm, space: SearchSpace, history: History) -> Make:
     if algorithm.name == "QMC":
         settings = algorithm.qmc or QMCSettings()
         kind = settings.sequence.lower()
@@ -62,18 +63,16 @@ def _maker(algorithm: Algorithm, space: SearchSpace, history: Sequence[Study]) -
     return lambda seed: PerTrialSampler(make, seed)
 
 
-def _hybrid(algorithm: Algorithm, space: SearchSpace, history: Sequence[Study]) -> Make:
+def _hybrid(algorithm: Algorithm, space: SearchSpace, history: History) -> Make:
     # SciPy, which they need, takes as long to import as all else in a driver.
-    from afina_jobs.search.hybrid.history import History
     from afina_jobs.search.hybrid.sampler import HybridSampler
 
-    learned = History(history)
     settings = algorithm.hybrid or HybridSettings()
     return lambda seed: HybridSampler(
         seed=seed,
         startup_trials=settings.startup_trials,
         search_space=space.distributions,
-        history=learned,
+        history=history,
         allowed=space.allows if space.constraints else None,
     )
 

@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from afina_api.constraints import Constraint
 from afina_api.parameters import FloatRange, IntRange, Parameter
 from afina_jobs.contract import Value
-from afina_jobs.search.constraints import Expressions
+from afina_jobs.search.constraints import ConstraintError, Expressions
 
 Distribution = CategoricalDistribution | IntDistribution | FloatDistribution
 
@@ -41,12 +41,12 @@ class SearchSpace:
         """Each parameter as Optuna's samplers know it, after those that it depends on."""
         self.constraints = Expressions(constraints)
         """What the parameters must keep."""
-        self._conditions = {parameter.name: parameter.when for parameter in parameters if parameter.when}
+        self._conditional = {parameter.name: parameter for parameter in parameters if parameter.when}
 
     @property
     def conditional(self) -> bool:
         """Whether some trials lack a parameter."""
-        return bool(self._conditions)
+        return bool(self._conditional)
 
     def choose(self, value: Callable[[str], Value]) -> dict[str, Value]:
         """The parameters of a trial, with the values of those that are there."""
@@ -58,10 +58,7 @@ class SearchSpace:
 
     def has(self, name: str, params: Mapping[str, Value]) -> bool:
         """Whether a trial with these parameters has another one, too."""
-        conditions = self._conditions.get(name, ())
-        return all(
-            condition.parameter in params and params[condition.parameter] in condition.in_ for condition in conditions
-        )
+        return name not in self._conditional or self._conditional[name].is_there(params)
 
     def allows(self, params: Mapping[str, Value]) -> bool:
         """Whether the parameters keep all constraints.
@@ -70,6 +67,16 @@ class SearchSpace:
             ConstraintError: one cannot be evaluated.
         """
         return self.constraints.hold(params)
+
+    def refuse(self, given: Sequence[Mapping[str, Value]]) -> None:
+        """Refuse given parameters that break a constraint.
+
+        Raises:
+            ConstraintError: some do.
+        """
+        for index, params in enumerate(given):
+            if not self.allows(params):
+                raise ConstraintError(f"spec.initialConfigs[{index}] breaks one of the constraints {self.constraints}")
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
         """The trial's parameters. What was suggested before comes again."""

@@ -9,9 +9,9 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import optuna
@@ -21,11 +21,14 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from afina_api.beginnings import InitialConfig
 from afina_api.constraints import Constraint
 from afina_api.reasons import TrialReason
-from afina_api.tuningjob import TuningJob
-from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded
+from afina_api.tuningjob import TuningJob, WarmStart
+from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded, Value
+from afina_jobs.search.first import GivenFirst
 from afina_jobs.search.grid import GridSampler
+from afina_jobs.search.past import History, Past
 from afina_jobs.search.pruners import pruner_for
 from afina_jobs.search.samplers import sampler_for
 from afina_jobs.search.space import SearchSpace
@@ -37,6 +40,7 @@ MESSAGE = "afina:message"
 METRICS = "afina:metrics"
 _SECONDS = "afina:seconds"
 _SEED = "afina:seed"
+_HISTORY = "afina:history"
 _IDENTITY = "afina:identity"
 _SPEC = "afina:spec"
 
@@ -64,8 +68,8 @@ class _Running:
 class Ledger:
     """Proposes trials, records what becomes of them, and survives its process."""
 
-    def __init__(self, storage: RDBStorage, job: TuningJob) -> None:
-        """Open the job's study, or begin it.
+    def __init__(self, storage: RDBStorage, job: TuningJob, earlier: Callable[[], Sequence[Past]] = list[Past]) -> None:
+        """Open the job's study, or begin it: then it is asked for the earlier searches.
 
         Raises:
             SpecChangedError: the study is of another spec.
@@ -81,14 +85,32 @@ class Ledger:
         """The seed of the search: the spec's, or one drawn when the study began."""
         self.identity: str = self._study.user_attrs[_IDENTITY]
         """Tells this study from every other, also from one of the same name elsewhere."""
-        self._study.sampler = sampler_for(job.spec.algorithm, job.spec.parameters, self._space, self.seed)
+        given = [
+            {pair.name: pair.value for pair in config.params if pair.value is not None}
+            for config in job.spec.initial_configs
+        ]
+        self._space.refuse(given)
+        self._history = History(self._earlier(earlier))
+        sampler = sampler_for(job.spec.algorithm, job.spec.parameters, self._space, self.seed, self._history)
+        self.combinations: float = sampler.size if isinstance(sampler, GridSampler) else math.inf
+        """How many sets of parameters there are to try; infinite for all algorithms but Grid."""
+        self._study.sampler = GivenFirst(sampler, given) if given else sampler
         self._study.pruner = pruner_for(job.spec.pruning)
         self._running: dict[int, _Running] = {}
 
+    def _earlier(self, earlier: Callable[[], Sequence[Past]]) -> list[Past]:
+        """What the study began with: it goes on with the same, whatever becomes of the earlier searches."""
+        if _HISTORY not in self._study.user_attrs:
+            read = [asdict(past.in_space(self._space.distributions)) for past in earlier()]
+            patiently(lambda: self._study.set_user_attr(_HISTORY, read))
+        return [Past(**kept) for kept in patiently(lambda: self._study.user_attrs)[_HISTORY]]
+
     @property
-    def combinations(self) -> float:
-        """How many sets of parameters there are to try; infinite for all algorithms but Grid."""
-        return self._study.sampler.size if isinstance(self._study.sampler, GridSampler) else math.inf
+    def warm_start(self) -> WarmStart | None:
+        """What the earlier searches are good for; None where the spec names none."""
+        if not self._history.trials:
+            return None
+        return WarmStart(trials=self._history.trials, agreement=self._history.agreement)
 
     @property
     def study(self) -> Study:
@@ -215,6 +237,10 @@ def violations(limits: Sequence[Constraint], metrics: Mapping[str, float]) -> It
             yield f"{limit.name}:min", limit.min - value
 
 
+def _values(config: InitialConfig) -> dict[str, Value]:
+    return {pair.name: pair.value for pair in config.params if pair.value is not None}
+
+
 def study_name(job: TuningJob) -> str:
     """The study's name: in a shared database no two objects may have the same, not even one after the other."""
     return "/".join(filter(None, (job.metadata.namespace, job.metadata.name, job.metadata.uid)))
@@ -245,7 +271,16 @@ def _open_study(storage: RDBStorage, job: TuningJob) -> Study:
 def _digests(job: TuningJob) -> dict[str, str]:
     """What is fixed once the study has begun."""
     spec = job.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    fixed = ("objectives", "parameters", "constraints", "algorithm", "pruning", "trial")
+    fixed = (
+        "initialConfigs",
+        "warmStartFrom",
+        "objectives",
+        "parameters",
+        "constraints",
+        "algorithm",
+        "pruning",
+        "trial",
+    )
     return {
         name: hashlib.sha256(json.dumps(spec.get(name), sort_keys=True).encode()).hexdigest()[:16] for name in fixed
     }

@@ -33,7 +33,7 @@ class Runs:
         """
         self._client = MlflowClient()
         self._objective = job.spec.objectives[0]
-        self._experiment = self._find_experiment(f"{job.metadata.namespace}/{job.metadata.name}")
+        self._experiment = self._find_experiment(experiment_name(job.metadata.namespace, job.metadata.name))
         self._parent = self._find_parent(job, identity, seed)
         self._known = [_known(run) for run in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent}'")]
 
@@ -119,6 +119,11 @@ class Runs:
         for start in range(0, len(metrics), _BATCH):
             self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
         self._client.set_terminated(run_id, _STATUS[trial.state], _millis(trial.datetime_complete))
+
+
+def experiment_name(namespace: str | None, name: str) -> str:
+    """The experiment of a job."""
+    return f"{namespace}/{name}"
 
 
 def _metrics(trial: FrozenTrial, metric: str) -> list[Metric]:

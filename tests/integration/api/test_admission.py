@@ -18,6 +18,8 @@ OTHERS_REFUSED, OTHERS_ACCEPTED = REFUSED_DATA | REFUSED_SERVING, ACCEPTED_DATA 
 IMMUTABLE: dict[str, dict[str, Any]] = {
     "objectives": {"spec.objectives.0.goal": "Maximize"},
     "parameters": {"spec.parameters.1.int.max": 13},
+    "constraints": {"spec.constraints": [{"name": "small", "expression": "max_depth < 9"}]},
+    "initialConfigs": {"spec.initialConfigs": [{"params": [{"name": "max_depth", "value": 3}]}]},
     "algorithm": {"spec.algorithm": {"name": "Random"}},
     "pruning": {"spec.pruning": {"name": "Median"}},
     "trial": {"spec.trial.timeoutSeconds": 5},

@@ -143,3 +143,27 @@ async def test_does_not_wait_for_ever_for_a_server(
         mirror = Mirror(TuningJob.model_validate(a_job(script="true")), "a-study", 1)
         await mirror.finish(Ending(succeeded=True, artifacts=[]), 3)
     assert "MLflow did not take all in 3 s" in caplog.text
+
+
+def test_a_search_begins_with_what_an_earlier_one_found(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    """The earlier one searched twice, since it was deleted in between; both are read."""
+    script = 'awk -v n=$AFINA_PARAM_N -v x=$AFINA_PARAM_X \'BEGIN {print "{\\"rmse\\": " (n - 7) ^ 2 + x "}"}\''
+    env, hybrid = {"MLFLOW_TRACKING_URI": mlflow_server.url}, {"name": "Hybrid", "seed": 1}
+    for folder, seed in (("first", 1), ("second", 2)):
+        (tmp_path / folder).mkdir()
+        job = a_job(script=script, trials=10, name="earlier", algorithm=hybrid | {"seed": seed})
+        driver = Driver(tmp_path / folder, job, env=env)
+        assert driver.run() == 0, driver.log()
+    job = a_job(script=script, trials=1, name="later", algorithm=hybrid)
+    job["spec"]["warmStartFrom"] = [{"tuningJobRef": {"name": "earlier"}}]
+    later = Driver(tmp_path, job, env=env)
+    assert later.run() == 0, later.log()
+    (trial,) = later.trials()
+    assert trial.params["n"] == 7
+    assert trial.params["x"] < 0.3
+    (tmp_path / "wrong").mkdir()
+    job["spec"]["warmStartFrom"] = [{"tuningJobRef": {"name": "never"}}]
+    wrong = Driver(tmp_path / "wrong", job, env=env)
+    assert wrong.run() != 0
+    assert wrong.terminated()["reason"] == "InvalidSpec"
+    assert "no experiment 'a-team/never'" in wrong.terminated()["message"]

@@ -16,6 +16,7 @@ from afina_api.algorithm import Algorithm
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Pruned, Succeeded
+from afina_jobs.search.past import History
 from afina_jobs.search.samplers import PerTrialSampler, sampler_for
 from afina_jobs.search.space import SearchSpace, suggest
 from afina_jobs.study.ledger import Ledger
@@ -84,7 +85,7 @@ def test_settings_reach_optuna_and_defaults_are_its_own(name: str) -> None:
 
 
 def _made(algorithm: Json) -> Any:
-    sampler = sampler_for(Algorithm.model_validate(algorithm), (), SearchSpace(()), 1)
+    sampler = sampler_for(Algorithm.model_validate(algorithm), (), SearchSpace(()), 1, History(()))
     assert isinstance(sampler, PerTrialSampler)
     return sampler._sampler
 

@@ -12,10 +12,11 @@ from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController
 
 from afina_jobs.search.hybrid.acquisition import key, log_expected_improvement, most_promising
-from afina_jobs.search.hybrid.history import History, Trends, agreement
+from afina_jobs.search.hybrid.history import Trends, agreement
 from afina_jobs.search.hybrid.observations import Observations, observe
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
 from afina_jobs.search.hybrid.surrogate import Limit, best_and_last, fit_surrogate, scalarised
+from afina_jobs.search.past import History
 
 STARTUP_TRIALS = 5
 """So many trials come before the first model, when there is no history."""
@@ -103,10 +104,11 @@ class HybridSampler(BaseSampler):
     ) -> dict[str, Any]:
         space = UnitSpace(search_space)
         seen = observe(study, trial, space)
-        trends = self._history.trends(search_space)
+        trends = self._trends_in(search_space)
         if len(trends) and len(seen.points) < WARM_TRIALS:
             return space.decode(self._expected_by_history(space, seen, trends))
-        if agreement(seen.points, seen.values, trends) <= 0:
+        self._history.agreement = agreement(seen.points, seen.values, trends)
+        if self._history.agreement is not None and self._history.agreement <= 0:
             trends = Trends((), search_space)
         if trial.number == 0:
             return space.decode(space.centre(self._rng))
@@ -114,15 +116,11 @@ class HybridSampler(BaseSampler):
             return space.decode(space.random(self._rng, 1)[0])
         return space.decode(self._by_model(space, seen, trends, trial.number))
 
-    def history_agreement(self, study: Study, trial: FrozenTrial) -> float:
-        """Spearman's rank correlation of the results so far with what the history expected; 1 while they are few.
-
-        Where it is 0 or less, the history is left out.
-        """
-        search_space = self.infer_relative_search_space(study, trial)
-        seen = observe(study, trial, UnitSpace(search_space))
-        with _blas().limit(limits=1, user_api="blas"):
-            return agreement(seen.points, seen.values, self._history.trends(search_space))
+    def _trends_in(self, search_space: Mapping[str, BaseDistribution]) -> Trends:
+        known: Trends | None = self._history.learned
+        if known is None or known.space != search_space:
+            self._history.learned = known = Trends(self._history.searches, search_space)
+        return known
 
     def _expected_by_history(self, space: UnitSpace, seen: Observations, trends: Trends) -> Floats:
         """What did best in earlier searches; but the second trial is drawn, to tell whether they help at all."""

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from afina_jobs.search import HybridSampler
+from afina_jobs.search.past import History
 
 Params = Mapping[str, Any]
 SPACE: dict[str, BaseDistribution] = {
@@ -238,10 +239,10 @@ class TestHistory:
         noise = searched(optuna.samplers.RandomSampler(seed=1), 30, lambda params: float(rng.normal()))
         opposite = searched(HybridSampler(seed=7), 30, lambda params: -loss(params))
         for earlier in (noise, opposite):
-            sampler = HybridSampler(seed=0, search_space=SPACE, history=[earlier])
-            study = searched(sampler, 25)
-            assert study.best_value < 0.3
-        assert sampler.history_agreement(study, study.trials[-1]) <= 0
+            history = History([earlier])
+            assert searched(HybridSampler(seed=0, search_space=SPACE, history=history), 25).best_value < 0.3
+        assert history.agreement is not None
+        assert history.agreement < 0
 
     def test_with_nothing_in_common_changes_nothing(self) -> None:
         other = searched(
