@@ -2,8 +2,8 @@
 
 import io
 import shutil
-import tarfile
 import time
+import zipfile
 from pathlib import Path
 
 MAX_BYTES = 256 * 2**20
@@ -41,21 +41,25 @@ class Parcel:
     def pack(self) -> bytes:
         """The folder as one piece. Files that vanish meanwhile are left out."""
         content = io.BytesIO()
-        with tarfile.open(fileobj=content, mode="w") as archive:
+        with zipfile.ZipFile(content, "w", strict_timestamps=False) as archive:
             for file in _files(self._folder):
                 try:
-                    archive.add(file, file.relative_to(self._folder).as_posix(), recursive=False)
+                    archive.write(file, file.relative_to(self._folder))
                 except FileNotFoundError:
                     continue
         return content.getvalue()
 
     def unpack(self, content: bytes) -> None:
-        """Put what was packed in the place of what is there, as a whole."""
+        """Put what was packed in the place of what is there, as a whole.
+
+        Raises:
+            OSError: there is no room for it; what was there stays.
+        """
         arriving = self._folder.with_name(f"{self._folder.name}.arriving")
         shutil.rmtree(arriving, ignore_errors=True)
         arriving.mkdir(parents=True)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(arriving, filter="data")
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            archive.extractall(arriving)  # it takes no way out of the folder
         shutil.rmtree(self._folder, ignore_errors=True)
         arriving.rename(self._folder)
         self._sent = _signature(self._folder)

@@ -202,7 +202,10 @@ class Relay(FIFOScheduler):
         """Pass on what a trial that goes on has told."""
         number, told = trial.config["number"], json.loads(result[MESSAGE])
         if result[PARCEL] is not None:
-            Parcel(self._checkpoints / str(number)).unpack(result[PARCEL])
+            try:
+                Parcel(self._checkpoints / str(number)).unpack(result[PARCEL])
+            except OSError as error:
+                told.setdefault("lines", []).append(f"trial {number} | its checkpoint cannot be kept: {error}")
         if told:
             self._driver.tell({"number": number, **told})
         stops = "step" in told and self._driver.stops(number)

@@ -31,6 +31,7 @@ import socket, time
 def objective(params, trial):
     print("on", socket.gethostname())
     for step in range(12):
+        (trial.checkpoint_dir / "step").write_text(str(step))
         trial.report(params["x"] + 12 - step, step)
         time.sleep(0.5)
     return params["x"]
@@ -59,18 +60,20 @@ def kill(cluster: Cluster, namespace: str, pod: str) -> None:
     cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false", namespace=namespace)
 
 
-def hosts(cluster: Cluster, namespace: str) -> list[str]:
+def drivers_log(cluster: Cluster, namespace: str, name: str) -> str:
+    selector = f"--selector=batch.kubernetes.io/job-name=tj-{name}"
+    return cluster.kubectl("logs", selector, "--tail=-1", namespace=namespace)
+
+
+def hosts(log: str) -> list[str]:
     """The pods that trials ran in, in their order."""
-    log = cluster.kubectl(
-        "logs", "--selector=batch.kubernetes.io/job-name=tj-on-workers", "--tail=-1", namespace=namespace
-    )
     return [line.rpartition(" | on ")[2] for line in log.splitlines() if " | on " in line]
 
 
 def test_two_workers_lose_a_pod_and_then_their_head_and_every_trial_counts_once(afina: Cluster, namespace: str) -> None:
     wait_for_trials(afina, namespace, "on-workers", ended=2)
     assert len(ray_pods(afina, namespace, "worker")) == 2
-    victim = hosts(afina, namespace)[-1]
+    victim = hosts(drivers_log(afina, namespace, "on-workers"))[-1]
     kill(afina, namespace, victim)
     before = counts(job(afina, namespace, "on-workers"))["succeeded"]
     wait_for_trials(afina, namespace, "on-workers", ended=before + 2)
@@ -83,7 +86,9 @@ def test_two_workers_lose_a_pod_and_then_their_head_and_every_trial_counts_once(
     assert counts(found) == {"total": TRIALS, "running": 0, "succeeded": TRIALS, "failed": 0, "pruned": 0}
     drivers = afina.items("pods", namespace, "batch.kubernetes.io/job-name=tj-on-workers")
     assert len(drivers) == 1, "the driver itself had nothing to fear"
-    found_hosts = hosts(afina, namespace)
+    log = drivers_log(afina, namespace, "on-workers")
+    assert log.count("Ray has ended") == 1, "once, with its head"
+    found_hosts = hosts(log)
     assert len(found_hosts) > TRIALS, "no trial was run again"
     assert len(set(found_hosts)) >= 2
     assert all(host.startswith("tj-on-workers-workers-worker-") for host in found_hosts)
@@ -114,6 +119,5 @@ def test_suspended_it_gives_back_all_its_pods_and_goes_on(afina: Cluster, namesp
     afina.kubectl("patch", "tuningjob", "pausing", "--type=merge", '-p={"spec":{"suspend":false}}', namespace=namespace)
     found = wait_ended(afina, namespace, "pausing")
     assert counts(found) == {"total": 6, "running": 0, "succeeded": 6, "failed": 0, "pruned": 0}
-    selector = "--selector=batch.kubernetes.io/job-name=tj-pausing"
-    log = afina.kubectl("logs", selector, "--tail=-1", namespace=namespace)
+    log = drivers_log(afina, namespace, "pausing")
     assert {line.rpartition(" | ")[2] for line in log.splitlines() if " | device" in line} == {"device 0"}
