@@ -13,6 +13,7 @@ from typing import Any
 
 from afina_api.automljob import AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
+from afina_api.execution import TrialResources
 from afina_api.reasons import AutoMLReason
 from afina_api.tuningjob import PythonObjective, Trial
 from afina_jobs.automl import checkpoint, manifest, report
@@ -126,7 +127,9 @@ async def learn(job: AutoMLJob, place: Place, on_progress: OnProgress, repeat: R
 
 
 def _slots(job: AutoMLJob, data: Data, place: Place, settled: Path) -> list[Slot]:
-    trial = Trial(python=PythonObjective(entrypoint=ENTRYPOINT), env=[], resources=job.spec.resources)
+    trial = Trial(
+        python=PythonObjective(entrypoint=ENTRYPOINT), env=[], resources=TrialResources(cpu=job.spec.resources.cpu)
+    )
     env, metric = trial_environment(trial), data.settled.problem.metric
     timeout = trial_timeout(_limits(job).seconds)
     folders = [place.workspace / f"slot-{index}" for index in range(job.spec.parallel_trials)]
