@@ -1,0 +1,93 @@
+"""Every algorithm and pruning in a pod, a space with conditions and constraints, and a search that knows another."""
+
+from collections.abc import Callable
+
+import pytest
+
+from e2e.jobs import Json, counts, script, succeeded, tuning_job, wait_ended
+from kube import Cluster, KubeError
+
+pytestmark = pytest.mark.e2e
+
+REPORTS = script('for step in 1 2 3; do echo "{\\"step\\": $step, \\"loss\\": $AFINA_PARAM_X}"; done; sleep 0.2')
+TRIALS = 8
+SEARCHES: dict[str, tuple[Json, Json]] = {
+    "TPE": ({}, {"name": "Median", "median": {"startupTrials": 2}}),
+    "Hybrid": ({}, {"name": "Percentile", "percentile": {"percentile": 50, "startupTrials": 2}}),
+    "CmaEs": ({}, {"name": "SuccessiveHalving", "successiveHalving": {"minResource": 1, "reductionFactor": 2}}),
+    "NSGAII": ({"nsgaii": {"populationSize": 4}}, {"name": "Hyperband", "hyperband": {"maxResource": 3}}),
+    "NSGAIII": ({"nsgaiii": {"populationSize": 4}}, {"name": "Wilcoxon"}),
+    "QMC": ({}, {"name": "Threshold", "threshold": {"upper": 0.6}}),
+    "Random": ({}, {"name": "Patient", "patient": {"patience": 1, "pruner": {"name": "Median"}}}),
+    "Grid": ({}, {"name": "Median"}),
+}
+KIND = {"name": "kind", "categorical": {"choices": ["linear", "net"]}}
+LAYERS = {"name": "layers", "int": {"min": 1, "max": 8}, "when": [{"parameter": "kind", "in": ["net"]}]}
+X = {"name": "x", "float": {"min": 0, "max": 1}}
+FIRST = [{"name": "kind", "value": "net"}, {"name": "layers", "value": 2}, {"name": "x", "value": 0.75}]
+NET = script(
+    'if [ "$AFINA_PARAM_KIND" = net ]; then loss=${AFINA_PARAM_LAYERS:?}; else loss=9${AFINA_PARAM_LAYERS:+none}; fi;'
+    ' echo "{\\"loss\\": $loss, \\"x\\": $AFINA_PARAM_X}"'
+)
+SPACE: Json = {
+    "parameters": [KIND, LAYERS, X],
+    "constraints": [
+        {"name": "deep", "expression": "layers >= 2"},
+        {"name": "low", "metric": "x", "max": 0.5},
+    ],
+    "algorithm": {"name": "Hybrid", "seed": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
+    """Where all searches have begun."""
+    namespace = new_namespace("searches")
+    jobs = [
+        tuning_job(
+            name.lower(),
+            REPORTS,
+            parameters=[{"name": "x", "float": {"min": 0, "max": 1, "step": 0.125}}],
+            algorithm={"name": name, "seed": 1} | settings,
+            pruning=pruning,
+            budget={"maxTrials": TRIALS, "parallelTrials": 2},
+        )
+        for name, (settings, pruning) in SEARCHES.items()
+    ]
+    earlier = tuning_job("earlier", NET, budget={"maxTrials": 16}, initialConfigs=[{"params": FIRST}], **SPACE)
+    afina.apply(earlier, *jobs, namespace=namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_algorithm_and_pruning(name: str, afina: Cluster, namespace: str) -> None:
+    ended = wait_ended(afina, namespace, name.lower())
+    assert succeeded(ended)["reason"] == "MaxTrialsReached"
+    found = counts(ended)
+    assert (found["total"], found["succeeded"] + found["pruned"]) == (TRIALS, TRIALS)
+    if name == "QMC":
+        assert found["pruned"] > 0, "a sequence that is spread evenly has points above the threshold"
+
+
+def test_conditions_constraints_and_a_search_that_begins_with_them(afina: Cluster, namespace: str) -> None:
+    """The script fails where a layer is missing, or is there without a net."""
+    ended = wait_ended(afina, namespace, "earlier")
+    found = counts(ended)
+    assert (found["total"], found["succeeded"]) == (16, 16), ended["status"].get("lastFailure")
+    assert found["infeasible"] >= 1, "the first one, which was given"
+    best = ended["status"]["best"][0]
+    assert best["values"] == {"loss": 2}
+    assert next(pair["value"] for pair in best["params"] if pair["name"] == "x") <= 0.5
+    later = tuning_job(
+        "later", NET, budget={"maxTrials": 1}, warmStartFrom=[{"tuningJobRef": {"name": "earlier"}}], **SPACE
+    )
+    afina.apply(later, namespace=namespace)
+    warm = wait_ended(afina, namespace, "later")
+    assert warm["status"]["warmStart"] == {"trials": 16}
+    assert warm["status"]["best"][0]["values"] == {"loss": 2}
+
+
+def test_a_condition_that_cannot_be_met_is_refused_by_the_api_server(afina: Cluster, namespace: str) -> None:
+    never = LAYERS | {"when": [{"parameter": "kind", "in": ["forest"]}]}
+    with pytest.raises(KubeError, match="when must ask for values that the other parameter can have"):
+        afina.apply(tuning_job("never", NET, parameters=[KIND, never]), namespace=namespace)
