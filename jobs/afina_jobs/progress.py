@@ -6,6 +6,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.tuningjob import Budget, Objective
+from afina_jobs.durations import duration
 from afina_jobs.study.standing import best, count, ended, failure_text, value_of
 
 _WORDS = {TrialState.COMPLETE: "succeeded", TrialState.FAIL: "failed", TrialState.PRUNED: "pruned"}
@@ -38,16 +39,6 @@ def remaining(ended_trials: int, budget: Budget, seconds: float) -> float:
     if budget.timeout_seconds is not None:
         left = min(left, budget.timeout_seconds - seconds)
     return max(left, 0.0)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: `42 s`, `3 min 05 s`, `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
 def parameters(params: Mapping[str, Any]) -> str:

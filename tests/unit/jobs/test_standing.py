@@ -15,7 +15,8 @@ from afina_api.base import Tracking
 from afina_api.parameters import Parameter
 from afina_api.reasons import Reason
 from afina_api.tuningjob import Budget, Objective, TuningJobSpec, TuningJobStatus
-from afina_jobs.progress import duration, remaining, trial_line
+from afina_jobs.durations import duration
+from afina_jobs.progress import remaining, trial_line
 from afina_jobs.report.status import MAX_BEST_BYTES, status
 from afina_jobs.results.table import write_table
 from afina_jobs.search.space import axis, distribution
