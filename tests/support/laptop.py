@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from afina_jobs.cli import main
@@ -26,6 +27,14 @@ def afina_alone(*arguments: str | Path, cwd: Path = Path()) -> subprocess.Comple
     """Run it in a process of its own, as a shell does."""
     env = {name: value for name, value in (os.environ | _ENV).items() if value is not None}
     return subprocess.run([*AFINA, *map(str, arguments)], cwd=cwd, env=env, text=True, capture_output=True)
+
+
+def a_kubectl(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubectl that does as the shell script says."""
+    program = folder / "kubectl"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
 @contextlib.contextmanager

@@ -1,8 +1,6 @@
 """Tells the rollout of a ModelDeployment what to do, and waits for what comes of it. Uses kubectl."""
 
 import getpass
-import json
-import subprocess
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,16 +8,13 @@ from datetime import UTC, datetime
 import click
 
 from afina_api.modeldeployment import ROLLOUT_ANNOTATION, ROLLOUT_VERBS
+from afina_jobs.cli.kubectl import KubectlError, get, kubectl, namespace_option
 
 _PATIENCE_SECONDS = 30.0
 
 
 class NotObeyedError(Exception):
     """Nothing was done; the message is the operator's."""
-
-
-class KubectlError(Exception):
-    """kubectl is not there, or refused; the message is its own."""
 
 
 def tell(verb: str, name: str, namespace: str | None, reason: str) -> str:
@@ -32,11 +27,10 @@ def tell(verb: str, name: str, namespace: str | None, reason: str) -> str:
     """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     said = f"{verb} by={getpass.getuser()} at={now}" + (f" {reason}" if reason else "")
-    where = ["--namespace", namespace] if namespace else []
-    _kubectl("annotate", "modeldeployment", name, f"{ROLLOUT_ANNOTATION}={said}", "--overwrite", *where)
+    kubectl("annotate", "modeldeployment", name, f"{ROLLOUT_ANNOTATION}={said}", "--overwrite", namespace=namespace)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        status = json.loads(_kubectl("get", "modeldeployment", name, "-o", "json", *where)).get("status", {})
+        status = get("modeldeployment", name, namespace=namespace).get("status", {})
         command = status.get("command", {})
         if command.get("text") == said:
             if not command.get("obeyed", True):
@@ -44,16 +38,6 @@ def tell(verb: str, name: str, namespace: str | None, reason: str) -> str:
             return str(command["outcome"])
         time.sleep(0.5)
     raise TimeoutError(f"told, but the operator has not answered within {_PATIENCE_SECONDS:g} s: does it run?")
-
-
-def _kubectl(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, check=True, timeout=60)
-    except FileNotFoundError:
-        raise KubectlError("kubectl is not installed") from None
-    except subprocess.CalledProcessError as error:
-        raise KubectlError(error.stderr.strip()) from None
-    return done.stdout
 
 
 def command(verb: str) -> click.Command:
@@ -68,7 +52,7 @@ def command(verb: str) -> click.Command:
     parameters: list[click.Parameter] = [
         click.Argument(["name"]),
         click.Argument(["reason"], nargs=-1),
-        click.Option(["-n", "--namespace"], help="The ModelDeployment's namespace  [default: kubectl's]"),
+        namespace_option("ModelDeployment"),
     ]
     text = f"{ROLLOUT_VERBS[verb]}\n\nNAME is a ModelDeployment. Who, when and REASON are recorded in its status."
     return click.Command(verb, params=parameters, callback=run, help=text, short_help=ROLLOUT_VERBS[verb])

@@ -7,18 +7,11 @@ from click.testing import CliRunner, Result
 
 from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_jobs.cli import main, rollout
+from support.laptop import a_kubectl
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
-
-
-def kubectl(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kubectl that does as the script says."""
-    program = folder / "kubectl"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
 @pytest.mark.parametrize("verb", ROLLOUT_VERBS)
@@ -36,7 +29,7 @@ def test_says_that_kubectl_is_not_there(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_says_what_kubectl_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kubectl(tmp_path, 'echo "modeldeployments \\"loans\\" not found" >&2; exit 1', monkeypatch)
+    a_kubectl(tmp_path, 'echo "modeldeployments \\"loans\\" not found" >&2; exit 1', monkeypatch)
     found = run("abort", "loans")
     assert found.exit_code == 1
     assert '"loans" not found' in found.output
@@ -44,7 +37,7 @@ def test_says_what_kubectl_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_says_that_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollout, "_PATIENCE_SECONDS", 0.1)
-    kubectl(tmp_path, "echo '{}'", monkeypatch)
+    a_kubectl(tmp_path, "echo '{}'", monkeypatch)
     found = run("abort", "loans")
     assert found.exit_code == 1
     assert "the operator has not answered" in found.output
@@ -58,7 +51,7 @@ case "$1" in
 annotate) echo "$4" | cut -d= -f2- > {said}; echo "$@" > {folder}/arguments;;
 get) printf '{{"status": {{"command": {{"text": "%s", {answer}}}}}}}' "$(cat {said})";;
 esac"""
-    kubectl(folder, script, monkeypatch)
+    a_kubectl(folder, script, monkeypatch)
     return said
 
 
