@@ -6,6 +6,7 @@ import click
 
 from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_jobs.cli import rollout
+from afina_jobs.cli.explain import explain
 
 EXIT_BAD_FILE = 2
 EXIT_CODES = """\b
@@ -165,5 +166,6 @@ def admit_model(model: str, classes: list[str]) -> None:
     click.echo(f"afina.digest: {found.digest}")
 
 
+main.add_command(explain)
 for verb in ROLLOUT_VERBS:
     main.add_command(rollout.command(verb))
