@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import secrets
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from functools import partial
 
 import optuna
 from optuna import Study
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -253,6 +254,10 @@ def _open_study(storage: RDBStorage, job: TuningJob) -> Study:
         direction=StudyDirection[job.spec.objectives[0].goal.upper()],
         load_if_exists=True,
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # only how it is kept may change
+        # For whoever opens the study without its spec: Optuna's dashboard, `afina results FOLDER`.
+        study.set_metric_names([objective.metric for objective in job.spec.objectives])
     digests = _digests(job)
     known = study.user_attrs
     changed = [name for name, digest in known.get(_SPEC, digests).items() if digest != digests[name]]
