@@ -43,8 +43,9 @@ def remaining(ended_trials: int, budget: Budget, seconds: float) -> float:
 
 def parameters(params: Mapping[str, Any]) -> str:
     """Parameters on one line."""
-    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
+    return " ".join(f"{name}={short(value)}" for name, value in params.items())
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as people read it: floats with six digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ import click
 from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_jobs.cli import rollout
 from afina_jobs.cli.explain import explain
+from afina_jobs.cli.results import results
 
 EXIT_BAD_FILE = 2
 EXIT_CODES = """\b
@@ -167,5 +168,6 @@ def admit_model(model: str, classes: list[str]) -> None:
 
 
 main.add_command(explain)
+main.add_command(results)
 for verb in ROLLOUT_VERBS:
     main.add_command(rollout.command(verb))

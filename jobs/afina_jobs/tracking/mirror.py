@@ -5,7 +5,6 @@ What the study has and MLflow lacks is written; so it does not matter when MLflo
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -17,20 +16,13 @@ from optuna.trial import FrozenTrial
 
 from afina_api.base import Tracking
 from afina_api.tuningjob import TuningJob
+from afina_jobs.tracking.patience import set_patience
 
 if TYPE_CHECKING:
     from afina_jobs.tracking.runs import Runs
 
 log = logging.getLogger(__name__)
 
-_SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-"""A server that does not answer is tried again here, where nobody waits, not for minutes inside a request."""
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
 _FINAL_PAUSE = 2.0
 
@@ -78,7 +70,7 @@ class Mirror:
             log.warning("MLflow did not take all in %.0f s; what it has not is in the study", seconds)
 
     def _run(self) -> None:
-        os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
+        set_patience()
         runs: Runs | None = None
         failures = 0
         while True:

@@ -17,6 +17,9 @@ from afina_jobs.tracking.plan import KnownRun, plan
 
 STUDY_TAG = "afina.study"
 TRIAL_TAG = "afina.trial"
+STATE_TAG = "afina.state"
+REASON_TAG = "afina.reason"
+MESSAGE_TAG = "afina.message"
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAIL: "FAILED", TrialState.PRUNED: "KILLED"}
 _BATCH = 500
 _PAGE = 1000
@@ -35,7 +38,7 @@ class Runs:
         self._objective = job.spec.objectives[0]
         self._experiment = self._find_experiment(experiment_name(job.metadata.namespace, job.metadata.name))
         self._parent = self._find_parent(job, identity, seed)
-        self._known = [_known(run) for run in self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{self._parent}'")]
+        self._known = [_known(run) for run in trial_runs(self._client, self._experiment, self._parent)]
 
     @property
     def tracking(self) -> Tracking:
@@ -74,7 +77,7 @@ class Runs:
         return known
 
     def _find_parent(self, job: TuningJob, identity: str, seed: int) -> str:
-        for known in self._search(f"tags.`{STUDY_TAG}` = '{identity}'"):
+        for known in _search(self._client, self._experiment, f"tags.`{STUDY_TAG}` = '{identity}'"):
             found: str = known.info.run_id
             return found
         tags = {STUDY_TAG: identity, "afina.uid": job.metadata.uid}
@@ -89,22 +92,13 @@ class Runs:
         created: str = run.info.run_id
         return created
 
-    def _search(self, filter_string: str) -> Iterator[Run]:
-        token: str | None = None
-        while True:
-            page = self._client.search_runs([self._experiment], filter_string, max_results=_PAGE, page_token=token)
-            yield from page
-            token = page.token or None
-            if not token:
-                return
-
     def _begin(self, trial: FrozenTrial) -> str:
         tags = {
             MLFLOW_PARENT_RUN_ID: self._parent,
             TRIAL_TAG: str(trial.number),
-            "afina.state": trial.state.name,
-            "afina.reason": trial.user_attrs.get(REASON, ""),
-            "afina.message": trial.user_attrs.get(MESSAGE, ""),
+            STATE_TAG: trial.state.name,
+            REASON_TAG: trial.user_attrs.get(REASON, ""),
+            MESSAGE_TAG: trial.user_attrs.get(MESSAGE, ""),
         }
         name = f"trial-{trial.number}"
         run = self._client.create_run(self._experiment, _millis(trial.datetime_start), tags, name)
@@ -124,6 +118,30 @@ class Runs:
 def experiment_name(namespace: str | None, name: str) -> str:
     """The experiment of a job."""
     return f"{namespace}/{name}"
+
+
+def trial_runs(client: MlflowClient, experiment: str, parent: str) -> Iterator[Run]:
+    """The runs of a job's trials.
+
+    Args:
+        client: of the server.
+        experiment: of the job.
+        parent: the job's own run.
+
+    Raises:
+        MlflowException: the server did not answer, or refused.
+    """
+    return _search(client, experiment, f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'")
+
+
+def _search(client: MlflowClient, experiment: str, filter_string: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment], filter_string, max_results=_PAGE, page_token=token)
+        yield from page
+        token = page.token or None
+        if not token:
+            return
 
 
 def _metrics(trial: FrozenTrial, metric: str) -> list[Metric]:

@@ -9,6 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from afina_api.tuningjob import TuningJob
+from afina_jobs.results.cluster import from_mlflow
+from afina_jobs.results.table import Columns, as_objects
 from afina_jobs.tracking.mirror import Ending, Mirror
 from afina_jobs.tracking.runs import STUDY_TAG, TRIAL_TAG
 from support.searches import Driver, a_job, wait_for
@@ -85,6 +87,23 @@ def test_records_each_trial_and_the_job(mlflow_server: MlflowServer, tmp_path: P
     assert parent.data.metrics == {"rmse": 0}
     files = {file.path for file in tracked.client.list_artifacts(parent.info.run_id)}
     assert files == {"plots.html", "trials.csv"}
+
+
+def test_can_be_read_again(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    job = a_job(script=SCRIPT, trials=4, failures=1, name="read")
+    driver = Driver(tmp_path, job, env={"MLFLOW_TRACKING_URI": mlflow_server.url})
+    assert driver.run() == 0, driver.log()
+    (parent,) = Tracked(mlflow_server, "read").parents()
+    tracking = {"experimentId": parent.info.experiment_id, "runId": parent.info.run_id}
+    found = from_mlflow(job | {"status": {"tracking": tracking, "trials": {"total": 4}}}, mlflow_server.url)
+    columns = Columns.of(found.trials, ["rmse"])
+    told, known = as_objects(found.trials, columns), as_objects(driver.trials(), columns)
+    for one in [*told, *known]:
+        one["seconds"] = round(one["seconds"], 2)
+    assert told == known
+    assert found.missing == ""
+    gone = {"tracking": tracking | {"runId": "0" * 32}, "trials": {"total": 4}}
+    assert "0 of 4 trials are known here" in from_mlflow(job | {"status": gone}, mlflow_server.url).missing
 
 
 def test_an_outage_leaves_no_hole_and_no_twin(mlflow_server: MlflowServer, tmp_path: Path) -> None:

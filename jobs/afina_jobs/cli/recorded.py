@@ -1,0 +1,68 @@
+"""What `afina results` and `afina plot` are about: a TuningJob in the cluster, or a folder of `afina run`."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from afina_jobs.cli.kubectl import KubectlError, get
+
+if TYPE_CHECKING:
+    from afina_jobs.results.record import Record
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TUNING_JOB = ("tuningjob", "tuningjobs", "tj")
+_NO_TRACKING = (
+    "the status keeps no more: for all, say where MLflow is, with --tracking-uri or MLFLOW_TRACKING_URI"
+    " (kubectl port-forward svc/afina-mlflow 5000 in the namespace of the installation makes it http://127.0.0.1:5000)"
+)
+_UNTRACKED = "the status keeps no more, and the job has no runs in MLflow"
+
+
+def about_a_search(command: F) -> F:
+    """Give a command the arguments and options that say which search it is about."""
+    for decorate in (
+        click.option("--tracking-uri", metavar="URI", help="Of MLflow  [default: $MLFLOW_TRACKING_URI]"),
+        click.option("-n", "--namespace", help="The TuningJob's namespace  [default: kubectl's]"),
+        click.argument("search", nargs=-1, required=True, metavar="tuningjob NAME | FOLDER"),
+    ):
+        command = decorate(command)
+    return command
+
+
+def read(search: tuple[str, ...], namespace: str | None, tracking_uri: str | None) -> "Record":
+    """What is known of the search; what is not is told on standard error.
+
+    Raises:
+        ClickException: nothing is; the message says why.
+    """
+    from afina_jobs.results.record import NoRecordError, read_folder
+
+    try:
+        if len(search) == 2 and search[0].lower() in _TUNING_JOB:
+            found = _of_job(get("tuningjob", search[1], namespace=namespace), tracking_uri)
+        elif len(search) == 1:
+            found = read_folder(Path(search[0]))
+        else:
+            raise click.UsageError("say `tuningjob NAME`, or the folder of a run on this machine")
+    except (KubectlError, NoRecordError) as error:
+        raise click.ClickException(str(error)) from error
+    if found.missing:
+        click.echo(f"note: {found.missing}", err=True)
+    return found
+
+
+def _of_job(job: dict[str, Any], tracking_uri: str | None) -> "Record":
+    from afina_jobs.results import cluster
+    from afina_jobs.tracking.patience import set_patience
+
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not job.get("status", {}).get("tracking"):
+        return cluster.from_status(job, _UNTRACKED)
+    if not uri:
+        return cluster.from_status(job, _NO_TRACKING)
+    set_patience()
+    return cluster.from_mlflow(job, uri)
