@@ -8,6 +8,7 @@ from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_jobs.cli import rollout
 from afina_jobs.cli.explain import explain
 from afina_jobs.cli.results import results
+from afina_jobs.cli.watch import watch
 
 EXIT_BAD_FILE = 2
 EXIT_CODES = """\b
@@ -169,5 +170,6 @@ def admit_model(model: str, classes: list[str]) -> None:
 
 main.add_command(explain)
 main.add_command(results)
+main.add_command(watch)
 for verb in ROLLOUT_VERBS:
     main.add_command(rollout.command(verb))
