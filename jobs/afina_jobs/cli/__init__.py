@@ -7,6 +7,7 @@ import click
 from afina_api.modeldeployment import ROLLOUT_VERBS
 from afina_jobs.cli import rollout
 from afina_jobs.cli.explain import explain
+from afina_jobs.cli.plot import plot
 from afina_jobs.cli.results import results
 from afina_jobs.cli.watch import watch
 
@@ -170,6 +171,7 @@ def admit_model(model: str, classes: list[str]) -> None:
 
 main.add_command(explain)
 main.add_command(results)
+main.add_command(plot)
 main.add_command(watch)
 for verb in ROLLOUT_VERBS:
     main.add_command(rollout.command(verb))

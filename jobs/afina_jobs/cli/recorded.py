@@ -39,8 +39,11 @@ def read(search: tuple[str, ...], namespace: str | None, tracking_uri: str | Non
     Raises:
         ClickException: nothing is; the message says why.
     """
+    import optuna
+
     from afina_jobs.results.record import NoRecordError, read_folder
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         if len(search) == 2 and search[0].lower() in _TUNING_JOB:
             found = _of_job(get("tuningjob", search[1], namespace=namespace), tracking_uri)

@@ -22,7 +22,7 @@ def write_results(study: Study, job: TuningJob, folder: Path) -> Sequence[Path]:
         if count(trials).succeeded:
             from afina_jobs.results.plots import write_plots  # takes seconds to import
 
-            write_plots(study, job.spec.objectives[0], f"{job.metadata.namespace}/{job.metadata.name}", plots)
+            write_plots(study, job.spec.objectives, f"{job.metadata.namespace}/{job.metadata.name}", plots)
     except OSError as error:
         log.warning("the plots cannot be written: %s", error)
     return [path for path in (plots, table) if path.exists()]

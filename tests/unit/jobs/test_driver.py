@@ -30,7 +30,13 @@ def test_ends_well_with_the_reason_in_the_termination_log(tmp_path: Path) -> Non
     assert {path.name for path in (tmp_path / "study").iterdir()} == {"study.db", "plots.html", "trials.csv"}
     page = (tmp_path / "study" / "plots.html").read_text()
     assert "Best: rmse 1 (trial 0)" in page
-    assert re.findall('<div id="([a-z_]+)"', page) == ["history", "param_importances", "parallel_coordinate", "slice"]
+    assert re.findall('<div id="([a-z_]+)"', page) == [
+        "history",
+        "param_importances",
+        "parallel_coordinate",
+        "slice",
+        "contour",
+    ]
 
 
 @pytest.mark.parametrize(
