@@ -56,6 +56,14 @@ class SearchSpace:
                 found[name] = value(name)
         return found
 
+    def there(self, params: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of some parameters, in the order of the space, that a trial with them has."""
+        found: dict[str, Value] = {}
+        for name, value in params.items():
+            if self.has(name, found):
+                found[name] = value
+        return found
+
     def has(self, name: str, params: Mapping[str, Value]) -> bool:
         """Whether a trial with these parameters has another one, too."""
         return name not in self._conditional or self._conditional[name].is_there(params)

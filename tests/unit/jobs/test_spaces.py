@@ -172,6 +172,16 @@ async def test_a_grid_that_no_combination_keeps_does_not_begin(tmp_path: Path) -
         await Search(tmp_path, job).run()
 
 
+def test_a_constraint_is_not_asked_of_parameters_that_are_not_there() -> None:
+    """The sampler gives all; of a linear model's, layers and width are not there."""
+    space = TuningJob.model_validate(a_job(script="true", parameters=CONDITIONAL, constraints=[SMALL])).spec
+    found = SearchSpace(space.parameters, space.constraints)
+    everything: Json = {"kind": "linear", "layers": 3, "width": 90, "depth": 4, "rate": 0.5}
+    assert found.there(everything) == {"kind": "linear", "rate": 0.5}
+    assert not found.allows(everything)
+    assert found.allows(found.there(everything))
+
+
 @pytest.mark.parametrize(
     ("expression", "params", "holds"),
     [
