@@ -1,14 +1,17 @@
 """What people get wrong ends in a terminal condition that says what to do, and keeps the trials that ended."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.jobs import Json, config_map, counts, script, succeeded, tuning_job, wait_ended
 from kube import Cluster
+from support import laptop
 
 pytestmark = pytest.mark.e2e
 
@@ -157,6 +160,22 @@ def test_ends_and_says_why(what: str, afina: Cluster, namespace: str) -> None:
         failure = found["status"]["lastFailure"]
         assert failure["reason"] == bad.trial_reason, failure
         assert re.search(bad.trial_says, failure["message"], re.DOTALL), failure
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_is_explained(what: str, afina: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = BAD[what]
+    wait_ended(afina, namespace, _name(what))
+    monkeypatch.setenv("PATH", f"{Path(afina.programs['kubectl']).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("KUBECONFIG", afina.kubeconfig)
+    done = laptop.afina_alone("explain", "tuningjob", _name(what), "--namespace", namespace)
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert first == f"TuningJob {_name(what)}: {bad.reason}"
+    cause, evidence, *_, step = [line.split(maxsplit=1) for line in others if not line.startswith(" " * 12)]
+    assert (cause[0], evidence[0], step[0]) == ("cause", "evidence", "next")
+    assert bad.trial_reason in cause[1]
+    assert re.search(bad.trial_says or bad.says, done.stdout, re.DOTALL)
 
 
 def _name(what: str) -> str:
