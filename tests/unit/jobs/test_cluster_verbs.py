@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -208,7 +210,8 @@ def test_an_interrupted_watch_has_a_code_of_its_own(tmp_path: Path, monkeypatch:
         raise KeyboardInterrupt
 
     a_life(tmp_path, monkeypatch, [seen()])
-    monkeypatch.setattr(watch.time, "sleep", interrupt)
+    # Its own clock: subprocess sleeps, too, while it waits for kubectl.
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=interrupt, monotonic=time.monotonic))
     assert afina("watch", "tj", "it").exit_code == 130
 
 

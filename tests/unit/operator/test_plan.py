@@ -211,7 +211,10 @@ IN_VAIN = {
         "Emit ApplyStatus",
         "False",
         Reason.INVALID_SPEC,
-        ("spec: trial.command.argv: $(params.depth) names no parameter: learning_rate, max_depth", "Correct the spec"),
+        (
+            "spec: trial.command.argv: $(params.depth): $(params.NAME) must name a parameter of the spec",
+            "Correct the spec",
+        ),
     ),
     "refuse a field of a later version": Case(
         Observed(KIND, a_job({"spec.trial.isolation": "Strict"})),
