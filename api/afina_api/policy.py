@@ -12,6 +12,7 @@ from afina_api.parameters import CONDITION_NAMES, CONDITION_VALUES
 from afina_api.tuningjob import PLACEHOLDER_NAMES
 
 _NAMES = "object.spec.parameters.map(q, q.name)"
+_NEW = "request.operation == 'CREATE' || object.spec != oldObject.spec"
 _SAME = "q.name == w.parameter"
 TUNING_JOB = (
     rule(
@@ -54,6 +55,8 @@ def policies() -> dict[str, dict[str, Any]]:
                     }
                 ]
             },
+            # What was there before may be labelled and deleted.
+            "matchConditions": [{"name": "spec-is-new", "expression": _NEW}],
             "variables": [{"name": "names", "expression": _NAMES}],
             "validations": rules,
         },

@@ -72,8 +72,7 @@ class ControlPlane:
         self.wait_until_ready()
         self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_list(crd(kind) for kind in KINDS)))
         self.kubectl("wait", "--for=condition=Established", "--all", "crd", "--timeout=30s")
-        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_list(policies().values())))
-        self._wait_until_policies_count()
+        self.apply_policies()
 
     def start_apiserver(self) -> None:
         """Start the API server; its certificate and data are those it had before, if it ran before."""
@@ -118,8 +117,9 @@ class ControlPlane:
             else:
                 return
 
-    def _wait_until_policies_count(self) -> None:
-        """The API server reads new policies in its own time."""
+    def apply_policies(self) -> None:
+        """Install the admission policies, and wait: the API server reads them in its own time."""
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_list(policies().values())))
         bad = json.dumps(changed(GOOD, REFUSED["placeholder of no parameter"].changes))
         deadline = time.monotonic() + _READY_SECONDS
         while "NAME" not in self._kubectl("create", "--dry-run=server", "-f", "-", stdin=bad).stderr:

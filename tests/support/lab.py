@@ -42,6 +42,9 @@ class ControlPlane(Protocol):
     def wait_until_ready(self) -> None:
         """Return when it is ready."""
 
+    def apply_policies(self) -> None:
+        """Install the admission policies, and return when they count."""
+
 
 def eventually(what: str, holds: Callable[[], Any], patience: float = PATIENCE_SECONDS) -> Any:
     """Wait until it holds, and return what it returned."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.data_specs import ACCEPTED_DATA, GOOD_DATASET, REFUSED_DATA
+from support.lab import ControlPlane, eventually
 from support.serving_specs import ACCEPTED_SERVING, REFUSED_SERVING
 from support.specs import ACCEPTED, GOOD, REFUSED, Refused, changed
 
@@ -67,6 +68,23 @@ def test_api_server_accepts(apiserver: Path, changes: dict[str, Any]) -> None:
     spec = json.loads(answer.stdout)["spec"]
     assert spec["algorithm"]["name"], "defaults are in the schema"
     assert spec["trial"]["resources"]["memory"]
+
+
+def test_what_was_there_before_the_policy_can_be_labelled_and_deleted(
+    apiserver: Path, control_plane: ControlPlane
+) -> None:
+    bad = changed(GOOD, REFUSED["placeholder of no parameter"].changes | {"metadata.name": "older"})
+    control_plane.kubectl("delete", "validatingadmissionpolicybinding", "tuningjobs.afina.dev")
+    try:
+        eventually("the API server takes it", lambda: _create(apiserver, bad).returncode == 0)
+    finally:
+        control_plane.apply_policies()
+    assert _kubectl(apiserver, "label", "tj", "older", "a=b").returncode == 0
+    widened = _kubectl(
+        apiserver, "patch", "tj", "older", "--type=merge", "-p", '{"spec": {"budget": {"maxTrials": 9}}}'
+    )
+    assert "must name a parameter of the spec" in widened.stderr
+    assert _kubectl(apiserver, "delete", "tj", "older").returncode == 0
 
 
 @pytest.mark.parametrize(("good", "case"), OTHERS_REFUSED.values(), ids=OTHERS_REFUSED.keys())

@@ -21,8 +21,10 @@ def without_checks(plane: ControlPlane) -> Iterator[None]:
     schema = json.loads(plane.kubectl("get", "crd", CRD, "-o", "json"))["spec"]["versions"][0]["schema"]
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     _replace_schema(plane, free)
+    plane.kubectl("delete", "validatingadmissionpolicybinding", CRD)
     yield
     _replace_schema(plane, schema["openAPIV3Schema"])
+    plane.apply_policies()
 
 
 def _replace_schema(plane: ControlPlane, schema: object) -> None:
