@@ -1,4 +1,4 @@
-"""TuningJob: searches the parameters of a program for the best value of its objective."""
+"""TuningJob: searches the parameters of a program for the best values of its objectives."""
 
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -27,9 +27,11 @@ from afina_api.metrics import MetricName
 from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName, ParameterValue, check_conditions
 from afina_api.pruning import Pruning
 
+MAX_OBJECTIVES = 4
 MAX_TRIALS = 10_000
 MAX_GRID = 100_000
 MAX_IMPORTANCES = 20
+MAX_SUMMARY = 128
 PLACEHOLDER = re.compile(r"\$\(params\.([^)]*)\)")
 """A parameter's place in `trial.command.argv`, as Tekton writes it."""
 PLACEHOLDER_NAMES = "$(params.NAME) must name a parameter of the spec"
@@ -47,7 +49,9 @@ class Objective(Model):
     goal: Literal["Minimize", "Maximize"]
     """Which way is better."""
     target: float | None = None
-    """The job ends, succeeded, when a trial is at least as good as this."""
+    """The job ends, succeeded, when a trial is at least as good as this; where several objectives have one, as all."""
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """How much it counts beside the other objectives when one trial of the Pareto front is picked."""
 
 
 class Budget(Model):
@@ -62,10 +66,11 @@ class Budget(Model):
     timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
     """The search ends after so many seconds, suspended time not counted; what was found by then stands."""
     max_trials_without_improvement: Annotated[int, Field(ge=1, le=MAX_TRIALS)] | None = None
-    """The search ends when so many trials in a row were not better than the best; failed ones do not count."""
+    """The search ends when so many trials in a row were not better than the best, or of several objectives did not
+    change the Pareto front; failed ones do not count."""
     acceptable_regret: Annotated[float, Field(gt=0)] | None = None
     """The search ends when the best value is likely to be this close to the best that there is, in the metric's unit.
-    How close is estimated, for the worse, from 20 succeeded trials on."""
+    How close is estimated, for the worse, from 20 succeeded trials on. Of one objective only."""
 
 
 class Source(Model):
@@ -206,6 +211,11 @@ class Storage(Model):
         return self
 
 
+_ONE_FOR_CMA_ES = "CmaEs knows one objective only: use Hybrid, TPE or NSGAII"
+_ONE_FOR_REGRET = "acceptableRegret is of one objective only: use maxTrialsWithoutImprovement"
+_ONE_FOR_PRUNING = "pruning is of one objective only: remove it"
+
+
 class TuningJobSpec(Model):
     """What to search, with which budget, and how one trial runs."""
 
@@ -234,6 +244,17 @@ class TuningJobSpec(Model):
             field=".parameters",
         ),
         rule(
+            "self.objectives.size() == 1 || !has(self.algorithm) || self.algorithm.name != 'CmaEs'",
+            _ONE_FOR_CMA_ES,
+            field=".algorithm",
+        ),
+        rule(
+            "self.objectives.size() == 1 || !has(self.budget) || !has(self.budget.acceptableRegret)",
+            _ONE_FOR_REGRET,
+            field=".budget.acceptableRegret",
+        ),
+        rule("self.objectives.size() == 1 || !has(self.pruning)", _ONE_FOR_PRUNING, field=".pruning"),
+        rule(
             "!has(self.execution) || !has(self.execution.workers) || !has(self.budget) ||"
             " !has(self.budget.parallelTrials) || self.execution.workers <= self.budget.parallelTrials",
             "execution.workers must not be more than budget.parallelTrials: the others would have nothing to do",
@@ -252,11 +273,12 @@ class TuningJobSpec(Model):
         list[Objective],
         Field(
             min_length=1,
-            max_length=1,
+            max_length=MAX_OBJECTIVES,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
         ),
     ]
-    """What is better. One for now."""
+    """What is better. A trial must report the metric of each. Of several, the search is for the trials that none is
+    better than in every respect: the Pareto front."""
     parameters: Annotated[
         list[Parameter],
         Field(
@@ -296,6 +318,12 @@ class TuningJobSpec(Model):
     """Stops the search and frees its resources; `false` again goes on from where it was."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=10 * 365 * 86_400)] | None = None
     """The job deletes itself so many seconds after its end. Unset: it stays."""
+
+    @field_validator("objectives")
+    @classmethod
+    def _metrics_are_unique(cls, objectives: list[Objective]) -> list[Objective]:
+        refuse_duplicates([objective.metric for objective in objectives])
+        return objectives
 
     @field_validator("parameters")
     @classmethod
@@ -346,6 +374,18 @@ class TuningJobSpec(Model):
         return self
 
     @model_validator(mode="after")
+    def _objectives_suit_the_rest(self) -> Self:
+        if len(self.objectives) == 1:
+            return self
+        if self.algorithm.name == "CmaEs":
+            raise ValueError(_ONE_FOR_CMA_ES)
+        if self.budget.acceptable_regret is not None:
+            raise ValueError(_ONE_FOR_REGRET)
+        if self.pruning:
+            raise ValueError(_ONE_FOR_PRUNING)
+        return self
+
+    @model_validator(mode="after")
     def _execution_fits(self) -> Self:
         if self.execution.workers > self.budget.parallel_trials:
             raise ValueError(
@@ -393,6 +433,13 @@ class BestTrial(Model):
     """Its parameters."""
 
 
+class ParetoFront(Model):
+    """The trials that none is better than in every respect."""
+
+    size: Annotated[int, Field(ge=0)]
+    """How many there are. Trials with the same values count as one, the earliest."""
+
+
 class TrialFailure(Model):
     """The last trial that failed, and why."""
 
@@ -437,8 +484,8 @@ class Forecast(Model):
 class Summary(Model):
     """The state at a glance, as `kubectl get` shows it."""
 
-    best: Annotated[str, Field(max_length=128)] = ""
-    """Best value so far, with its metric."""
+    best: Annotated[str, Field(max_length=MAX_SUMMARY)] = ""
+    """Best value so far, with its metric; of several objectives, the values of the trial that is picked."""
     trials: Annotated[str, Field(max_length=32)] = ""
     """Trials ended, of those in the budget."""
 
@@ -449,11 +496,15 @@ class TuningJobStatus(Status):
     trials: TrialCounts | None = None
     """How many trials are in which state."""
     best: Annotated[list[BestTrial] | None, Field(max_length=5)] = None
-    """The best trials, best first."""
+    """The best trials, best first. Of several objectives, trials of the Pareto front: first the one that is nearest to
+    the best value of each, by their weights; then those that are farthest from all that stand before them."""
+    front: ParetoFront | None = None
+    """The Pareto front; only where there are several objectives."""
     importance: Annotated[list[ParameterImportance] | None, Field(max_length=MAX_IMPORTANCES)] = None
-    """Which parameters decide about the value, by PED-ANOVA, the weightiest first; from 10 succeeded trials on."""
+    """Which parameters decide about the value, or about reaching the Pareto front, by PED-ANOVA, the weightiest first;
+    from 10 succeeded trials on."""
     forecast: Forecast | None = None
-    """What more trials would likely bring; from 10 succeeded trials on."""
+    """What more trials would likely bring; from 10 succeeded trials on, and of one objective only."""
     warm_start: WarmStart | None = None
     """What the earlier searches are good for."""
     last_failure: TrialFailure | None = None
@@ -465,7 +516,7 @@ class TuningJobStatus(Status):
 
 
 class TuningJob(Model):
-    """Searches the parameters of a program for the best value of its objective."""
+    """Searches the parameters of a program for the best values of its objectives."""
 
     rules: ClassVar = (
         rule("self.metadata.name.size() <= 63", "the name may have at most 63 characters"),

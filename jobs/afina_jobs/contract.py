@@ -7,7 +7,7 @@ metrics come out as JSON objects, one a line. A trial ends as one of three outco
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from afina_api.reasons import TrialReason
@@ -19,18 +19,19 @@ Params = Mapping[str, Value]
 MAX_MESSAGE = 1024
 """Characters of a message that are kept; the API allows no more."""
 MAX_METRICS = 100
-"""Metrics of one trial that are kept, besides the objective's."""
+"""Metrics of one trial that are kept, besides the objectives'."""
 _METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,62}")
 _MAX_STEP = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The trial has a value."""
+    """The trial has a value of each objective."""
 
-    value: float
+    values: tuple[float, ...]
+    """One for each objective, in their order."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """All it reported, the objective's metric among them."""
+    """All it reported, the objectives' metrics among them."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,11 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Report:
-    """An intermediate value of the objective's metric."""
+    """An intermediate value of each objective's metric."""
 
     step: int
-    value: float
+    values: tuple[float, ...]
+    """One for each objective, in their order."""
 
 
 def arguments(argv: Iterable[str], params: Params) -> list[str]:
@@ -81,8 +83,8 @@ def parameter_environment(params: Params) -> dict[str, str]:
     return {"AFINA_PARAM_" + re.sub(r"[^A-Z0-9]", "_", name.upper()): str(value) for name, value in params.items()}
 
 
-def metrics_in(line: str, metric: str) -> dict[str, object] | None:
-    """The metrics that a line of output carries: a JSON object with the objective's metric, or of numbers only.
+def metrics_in(line: str, wanted: Collection[str]) -> dict[str, object] | None:
+    """The metrics that a line of output carries: a JSON object with an objective's metric, or of numbers only.
 
     None for any other line: it is log.
     """
@@ -92,16 +94,19 @@ def metrics_in(line: str, metric: str) -> dict[str, object] | None:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    known = metric in found or (found and all(number(value) is not None for value in found.values()))
+    known = any(metric in found for metric in wanted) or (
+        found and all(number(value) is not None for value in found.values())
+    )
     return found if known else None
 
 
-def report_in(metrics: Mapping[str, object], metric: str) -> Report | None:
-    """The intermediate value that a line with a `step` carries, or None where it carries none."""
-    step, value = metrics.get("step"), number(metrics.get(metric))
-    if type(step) is not int or not 0 <= step <= _MAX_STEP or value is None:
+def report_in(metrics: Mapping[str, object], wanted: Iterable[str]) -> Report | None:
+    """The intermediate values that a line with a `step` carries, or None where it does not carry all."""
+    step, values = metrics.get("step"), [number(metrics.get(metric)) for metric in wanted]
+    found = tuple(value for value in values if value is not None)
+    if type(step) is not int or not 0 <= step <= _MAX_STEP or len(found) < len(values):
         return None
-    return Report(step, value)
+    return Report(step, found)
 
 
 def number(value: object) -> float | None:
@@ -114,16 +119,19 @@ def number(value: object) -> float | None:
         return math.inf
 
 
-def judge(metrics: Mapping[str, object], metric: str, last_line: str = "") -> Succeeded | Failed:
-    """What a trial that ended well is worth: it must have reported a finite number for the metric."""
-    if metric not in metrics:
-        others = f", only of {', '.join(sorted(metrics))}" if metrics else ""
-        line = f"; last line: {last_line}" if last_line else ""
-        return Failed(TrialReason.METRIC_MISSING, text(f"it reported no value of {metric!r}{others}{line}"))
-    value = number(metrics[metric])
-    if value is None or not math.isfinite(value):
-        return Failed(TrialReason.NOT_A_NUMBER, text(f"{metric} is {metrics[metric]!r}: report a finite number"))
-    return Succeeded(value, {metric: value} | _finite(metrics))
+def judge(metrics: Mapping[str, object], wanted: Sequence[str], last_line: str = "") -> Succeeded | Failed:
+    """What a trial that ended well is worth: it must have reported a finite number for each objective's metric."""
+    values: dict[str, float] = {}
+    for metric in wanted:
+        if metric not in metrics:
+            others = f", only of {', '.join(sorted(metrics))}" if metrics else ""
+            line = f"; last line: {last_line}" if last_line else ""
+            return Failed(TrialReason.METRIC_MISSING, text(f"it reported no value of {metric!r}{others}{line}"))
+        value = number(metrics[metric])
+        if value is None or not math.isfinite(value):
+            return Failed(TrialReason.NOT_A_NUMBER, text(f"{metric} is {metrics[metric]!r}: report a finite number"))
+        values[metric] = value
+    return Succeeded(tuple(values.values()), values | _finite(metrics))
 
 
 def _finite(metrics: Mapping[str, object]) -> dict[str, float]:

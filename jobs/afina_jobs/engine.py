@@ -50,7 +50,7 @@ class Engine:
         ledger: Ledger,
         thread: StudyThread,
         slots: Sequence[Slot],
-        objective: Objective,
+        objectives: Sequence[Objective],
         budget: Callable[[], Budget],
         combinations: float,
         listeners: Sequence[Listener] = (),
@@ -59,11 +59,11 @@ class Engine:
         self._ledger = ledger
         self._thread = thread
         self._slots = slots
-        self._objective = objective
+        self._objectives = objectives
         self._budget = budget
         self._combinations = combinations
         self._listeners = listeners
-        self._regret = RegretWatch(objective.goal, ledger.seed)
+        self._regret = RegretWatch(objectives[0].goal, ledger.seed)
         self._before = 0.0
         self._began = time.monotonic()
         self._untold = set[int]()
@@ -152,11 +152,13 @@ class Engine:
             self._tell(ended_now, trials)
         budget, seconds = self._budget(), self._seconds()
         regret = math.inf if budget.acceptable_regret is None else await self._thread(self._regret, trials)
-        return verdict(trials, self._objective, budget, seconds=seconds, combinations=self._combinations, regret=regret)
+        return verdict(
+            trials, self._objectives, budget, seconds=seconds, combinations=self._combinations, regret=regret
+        )
 
     def _tell(self, number: int, trials: Sequence[FrozenTrial]) -> None:
         self._untold.discard(number)
-        log.info(trial_line(trials[number], trials, self._objective, self._budget(), seconds=self._seconds()))
+        log.info(trial_line(trials[number], trials, self._objectives, self._budget(), seconds=self._seconds()))
 
     async def _tell_rest(self) -> None:
         """Of trials that had ended when another look found that the search was over."""

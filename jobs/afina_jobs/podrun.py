@@ -90,7 +90,7 @@ def _reporter(
         tracking = mirror.tracking if mirror else None
         return status(
             trials,
-            job.spec.objectives[0],
+            job.spec.objectives,
             budget(),
             tracking,
             importance.latest,

@@ -7,27 +7,43 @@ from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.tuningjob import Budget, Objective
 from afina_jobs.durations import duration
-from afina_jobs.study.standing import best, count, ended, failure_text, value_of
+from afina_jobs.study.standing import best, count, ended, failure_text, front, in_words, value_of
 
 _WORDS = {TrialState.COMPLETE: "succeeded", TrialState.FAIL: "failed", TrialState.PRUNED: "pruned"}
 
 
 def trial_line(
-    trial: FrozenTrial, trials: Sequence[FrozenTrial], objective: Objective, budget: Budget, *, seconds: float
+    trial: FrozenTrial,
+    trials: Sequence[FrozenTrial],
+    objectives: Sequence[Objective],
+    budget: Budget,
+    *,
+    seconds: float,
 ) -> str:
     """One line about a trial that has just ended, and about what is still to come."""
     counts = count(trials)
-    parts = [f"trial {trial.number} {_ending(trial, objective)}"]
-    parts += [f"best {value_of(leader):.6g} (trial {leader.number})" for leader in best(trials, objective)]
+    parts = [f"trial {trial.number} {_ending(trial, objectives)}"]
+    for leader in best(trials, objectives):
+        one = len(objectives) == 1
+        parts.append(f"best {value_of(leader):.6g} (trial {leader.number})" if one else headline(trials, objectives))
     parts += [f"{ended(counts)}/{budget.max_trials} trials", f"{duration(seconds)} so far"]
     left = remaining(ended(counts), budget, seconds)
     parts += [f"about {duration(left)} left"] if left else []
     return f"{', '.join(parts)}; {parameters(trial.params)}"
 
 
-def _ending(trial: FrozenTrial, objective: Objective) -> str:
+def headline(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> str:
+    """The best trial so far, or how large the Pareto front is and which trial is its knee; empty if there is none."""
+    for leader in best(trials, objectives):
+        found = f"{in_words(leader, objectives)} (trial {leader.number})"
+        size = len(front(trials, objectives))
+        return f"Best: {found}" if len(objectives) == 1 else f"Pareto front of {size}, its knee: {found}"
+    return ""
+
+
+def _ending(trial: FrozenTrial, objectives: Sequence[Objective]) -> str:
     if trial.state == TrialState.COMPLETE:
-        return f"succeeded: {objective.metric} {value_of(trial):.6g}"
+        return f"succeeded: {in_words(trial, objectives)}"
     if trial.state == TrialState.FAIL:
         return f"failed: {failure_text(trial)}"
     return _WORDS.get(trial.state, "runs")

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.reasons import Reason
 from afina_api.tuningjob import Budget, Objective, TrialCounts
-from afina_jobs.study.standing import best, count, ended, failure_text, last_failure, value_of
+from afina_jobs.study.standing import count, ended, failure_text, front, in_words, last_failure
 
 _SUCCESSES = (
     Reason.MAX_TRIALS_REACHED,
@@ -35,7 +35,7 @@ class Verdict:
 
 def verdict(
     trials: Sequence[FrozenTrial],
-    objective: Objective,
+    objectives: Sequence[Objective],
     budget: Budget,
     *,
     seconds: float,
@@ -46,55 +46,69 @@ def verdict(
 
     Args:
         trials: all trials, the running ones too.
-        objective: what is better, and the target.
+        objectives: what is better, and the targets.
         budget: when the search is over.
         seconds: how long it has searched.
         combinations: how many sets of parameters there are to try; infinite for all algorithms but Grid.
         regret: how far the best value is, at most, from the best that there is; infinite where it is not known.
     """
     counts = count(trials)
-    leader = next(iter(best(trials, objective)), None)
-    if leader and _reaches(value_of(leader), objective):
-        found = f"{objective.metric} {value_of(leader):.6g} of trial {leader.number}"
-        return Verdict(Reason.TARGET_REACHED, f"{found} reaches the target {objective.target:.6g}")
+    leaders = front(trials, objectives)
+    for leader in leaders:
+        if _reaches(leader, objectives):
+            found = f"{in_words(leader, objectives)} of trial {leader.number}"
+            return Verdict(Reason.TARGET_REACHED, f"{found} reaches {_targets(objectives)}")
     if counts.failed > budget.max_failed_trials:
         why = f"failed trials: {counts.failed}, more than budget.maxFailedTrials {budget.max_failed_trials}"
         return Verdict(Reason.TOO_MANY_FAILED_TRIALS, why + _failure(trials))
-    enough = _good_enough(leader, trials, budget, regret) if leader else None
+    enough = _good_enough(leaders, trials, budget, regret) if leaders else None
     if enough:
         return enough
     spent = _spent(counts, budget, seconds, combinations)
-    if spent is None or leader:
+    if spent is None or leaders:
         return spent
     states = f"{counts.failed} failed, {counts.pruned} were pruned, {counts.infeasible or 0} break a constraint"
     why = f"{spent.message}, but no trial has a value that counts ({states})"
     return Verdict(Reason.NO_TRIAL_SUCCEEDED, why + _failure(trials))
 
 
-def _reaches(value: float, objective: Objective) -> bool:
-    if objective.target is None:
-        return False
-    return value <= objective.target if objective.goal == "Minimize" else value >= objective.target
+def _reaches(trial: FrozenTrial, objectives: Sequence[Objective]) -> bool:
+    """Whether it is at least as good as all targets that there are, and there is one."""
+    aims = [(value, one) for value, one in zip(trial.values, objectives, strict=True) if one.target is not None]
+    return bool(aims) and all(
+        value <= one.target if one.goal == "Minimize" else value >= one.target
+        for value, one in aims
+        if one.target is not None
+    )
 
 
-def _good_enough(leader: FrozenTrial, trials: Sequence[FrozenTrial], budget: Budget, regret: float) -> Verdict | None:
+def _targets(objectives: Sequence[Objective]) -> str:
+    if len(objectives) == 1:
+        return f"the target {objectives[0].target:.6g}"
+    given = (f"{one.metric} {one.target:.6g}" for one in objectives if one.target is not None)
+    return f"all targets: {', '.join(given)}"
+
+
+def _good_enough(
+    leaders: Sequence[FrozenTrial], trials: Sequence[FrozenTrial], budget: Budget, regret: float
+) -> Verdict | None:
     if budget.acceptable_regret is not None and regret <= budget.acceptable_regret:
-        found = f"no trial is likely to be better than trial {leader.number} by more than {regret:.3g}"
+        found = f"no trial is likely to be better than trial {leaders[0].number} by more than {regret:.3g}"
         return Verdict(Reason.REGRET_ACCEPTABLE, f"{found}; budget.acceptableRegret is {budget.acceptable_regret:.3g}")
+    # What joined the front last is still there, or was replaced by what joined it later.
+    last = max(leaders, key=_end)
+    since = sum(
+        trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and _end(trial) > _end(last) for trial in trials
+    )
     patience = budget.max_trials_without_improvement
-    since = _trials_since(leader, trials)
     if patience is not None and since >= patience:
-        return Verdict(Reason.NO_IMPROVEMENT, f"{since} trials since trial {leader.number} were not better")
+        done = "were not better" if len(last.values) == 1 else "did not change the Pareto front"
+        return Verdict(Reason.NO_IMPROVEMENT, f"{since} trials since trial {last.number} {done}")
     return None
 
 
-def _trials_since(leader: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
-    """How many trials ended after the leader did, and not by failing."""
-    return sum(
-        trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        and (str(trial.datetime_complete), trial.number) > (str(leader.datetime_complete), leader.number)
-        for trial in trials
-    )
+def _end(trial: FrozenTrial) -> tuple[str, int]:
+    return str(trial.datetime_complete), trial.number
 
 
 def _spent(counts: TrialCounts, budget: Budget, seconds: float, combinations: float) -> Verdict | None:

@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,24 +26,30 @@ _MAX_STEP = 2**31 - 1
 class Trial:
     """What the objective is given beside its parameters."""
 
-    def __init__(self, number: int, checkpoint_dir: Path, replies: TextIO) -> None:
+    def __init__(self, number: int, checkpoint_dir: Path, metrics: Sequence[str], replies: TextIO) -> None:
         self.number = number
         """Number of the trial, from 0."""
         self.checkpoint_dir = checkpoint_dir
         """A folder of the trial's own. When the process, its pod or its node is lost, the trial is run again and finds
         there what it had written. Write whole files: to another name first, then `os.replace`."""
+        self._metrics = metrics
         self._replies = replies
 
-    def report(self, value: float, step: int) -> None:
-        """Tell an intermediate value; a trial that looks bad is ended here.
+    def report(self, value: float | Mapping[str, float], step: int) -> None:
+        """Tell an intermediate value, or metrics by name; a trial that looks bad is ended here.
 
         Raises:
-            TypeError, ValueError: the value is no number, or the step no whole number from 0.
+            TypeError, ValueError: the value is no number, or not of each objective; or the step no whole number from 0.
         """
         whole = operator.index(step)
         if not 0 <= whole <= _MAX_STEP:
             raise ValueError(f"step must be from 0 to {_MAX_STEP}: got {whole}")
-        _send(self._replies, {"step": whole, "value": float(value)})
+        found = value if isinstance(value, Mapping) else {self._metrics[0]: value}
+        for metric in self._metrics:
+            if metric not in found:
+                every = ", ".join(f"{name!r}: ..." for name in self._metrics)
+                raise ValueError(f"{metric!r} is missing: report {{{every}}} at each step")
+        _send(self._replies, {"step": whole, "values": [float(found[metric]) for metric in self._metrics]})
 
 
 def main() -> None:
@@ -51,10 +57,11 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     with connection, connection.makefile("r") as requests, connection.makefile("w") as replies:
-        objective = _load(json.loads(requests.readline()), replies)
+        order = json.loads(requests.readline())
+        objective = _load(order, replies)
         for line in requests:
             request = json.loads(line)
-            trial = Trial(request["number"], Path(request["checkpoint"]), replies)
+            trial = Trial(request["number"], Path(request["checkpoint"]), order["metrics"], replies)
             reply = _evaluate(objective, request["params"], trial)
             with contextlib.suppress(ValueError, OSError):  # it may have closed them
                 sys.stdout.flush()

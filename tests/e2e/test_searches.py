@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+import yaml
 
 from e2e.jobs import Json, counts, script, succeeded, tuning_job, wait_ended
-from kube import Cluster, KubeError
+from kube import MANIFESTS, Cluster, KubeError
 
 pytestmark = pytest.mark.e2e
 
@@ -85,6 +86,20 @@ def test_conditions_constraints_and_a_search_that_begins_with_them(afina: Cluste
     warm = wait_ended(afina, namespace, "later")
     assert warm["status"]["warmStart"] == {"trials": 16}
     assert warm["status"]["best"][0]["values"] == {"loss": 2}
+
+
+def test_two_objectives(afina: Cluster, namespace: str) -> None:
+    documents = yaml.safe_load_all((MANIFESTS / "13-tuningjob-two-objectives.yaml").read_text())
+    afina.apply(*documents, namespace=namespace)
+    ended = wait_ended(afina, namespace, "small-forest")
+    assert succeeded(ended)["reason"] == "MaxTrialsReached"
+    status = ended["status"]
+    assert status["front"]["size"] >= len(status["best"]) == 5
+    assert status["summary"]["best"].startswith("error 0.")
+    assert ", nodes " in status["summary"]["best"]
+    errors, nodes = ([trial["values"][name] for trial in status["best"]] for name in ("error", "nodes"))
+    by_error = [size for _, size in sorted(zip(errors, nodes, strict=True))]
+    assert by_error == sorted(nodes, reverse=True), "who errs less is larger"
 
 
 def test_a_condition_that_cannot_be_met_is_refused_by_the_api_server(afina: Cluster, namespace: str) -> None:

@@ -43,6 +43,7 @@ def a_job(
     goal: str = "Minimize",
     target: float | None = None,
     metric: str = "rmse",
+    objectives: Sequence[Json] = (),
     parameters: Sequence[Json] = (X, N),
     algorithm: Json | None = None,
     pruning: str | Json | None = None,
@@ -57,7 +58,8 @@ def a_job(
     kinds |= {"command": {"argv": list(argv)}} if argv else {}
     kinds |= {"builtin": builtin} if builtin else {}
     spec: Json = {
-        "objectives": [{"metric": metric, "goal": goal} | ({} if target is None else {"target": target})],
+        "objectives": list(objectives)
+        or [{"metric": metric, "goal": goal} | ({} if target is None else {"target": target})],
         "parameters": list(parameters),
         "algorithm": {"seed": 1} if algorithm is None else algorithm,
         "budget": {"maxTrials": trials, "parallelTrials": parallel, "maxFailedTrials": failures}

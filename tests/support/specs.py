@@ -65,6 +65,11 @@ _DROP = {"name": "rate_drop", "float": {"min": 0, "max": 0.5}}
 _CONDITION_NAMES = "when must name a categorical or int parameter that stands before"
 _CONDITION_VALUES = "when must ask for values that the other parameter can have"
 
+_TWO = [
+    {"metric": "rmse", "goal": "Minimize", "target": 0.5},
+    {"metric": "latency", "goal": "Minimize", "weight": 0.5},
+]
+
 REFUSED: dict[str, Refused] = {
     "condition on a parameter that is not there": Refused(
         {"spec.parameters.1.when": [{"parameter": "nothing", "in": [1]}]}, "spec.parameters", _CONDITION_NAMES
@@ -169,8 +174,35 @@ REFUSED: dict[str, Refused] = {
         {f"{_PARAMETER}.float.maximum": 1}, "spec.parameters[0].float.maximum", "unknown field", "Extra inputs"
     ),
     "no objective": Refused({"spec.objectives": []}, "spec.objectives", "at least 1", "at least 1"),
-    "two objectives": Refused(
-        {"spec.objectives": [{"metric": m, "goal": "Minimize"} for m in "ab"]}, "spec.objectives", "at most 1"
+    "five objectives": Refused(
+        {"spec.objectives": [{"metric": m, "goal": "Minimize"} for m in "abcde"]}, "spec.objectives", "at most 4"
+    ),
+    "two objectives of one metric": Refused(
+        {"spec.objectives": [{"metric": "rmse", "goal": "Minimize"}, {"metric": "rmse", "goal": "Maximize"}]},
+        "spec.objectives[1]",
+        "Duplicate value",
+        "'rmse' is there twice",
+    ),
+    "objective that counts for nothing": Refused(
+        {"spec.objectives.0": {"metric": "rmse", "goal": "Minimize", "weight": 0}},
+        "spec.objectives[0].weight",
+        "should be greater than 0",
+        "greater than 0",
+    ),
+    "CmaEs for two objectives": Refused(
+        {"spec.objectives": _TWO, "spec.algorithm": {"name": "CmaEs"}},
+        "spec.algorithm",
+        "CmaEs knows one objective only: use Hybrid, TPE or NSGAII",
+    ),
+    "a regret of two objectives": Refused(
+        {"spec.objectives": _TWO, "spec.budget.acceptableRegret": 0.1},
+        "spec.budget.acceptableRegret",
+        "acceptableRegret is of one objective only: use maxTrialsWithoutImprovement",
+    ),
+    "pruning for two objectives": Refused(
+        {"spec.objectives": _TWO, "spec.pruning": {"name": "Median"}},
+        "spec.pruning",
+        "pruning is of one objective only: remove it",
     ),
     "goal in other words": Refused(
         {"spec.objectives.0": {"metric": "rmse", "goal": "minimize"}},
@@ -527,6 +559,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         ]
     },
     "placeholders": {"spec.trial.command.argv": ["sh", "-c", "$(params.max_depth) $(params.booster) $(date)"]},
+    "two objectives": {"spec.objectives": _TWO, "spec.budget.maxTrialsWithoutImprovement": 5},
+    "four objectives": {"spec.objectives": [{"metric": m, "goal": "Minimize"} for m in "abcd"]},
     "CmaEs over some numbers": {"spec.algorithm": {"name": "CmaEs"}},
     "Grid over steps": {"spec.algorithm": {"name": "Grid"}, f"{_PARAMETER}.float": {"min": 0, "max": 1, "step": 0.25}},
     "TPE's settings": {

@@ -51,7 +51,7 @@ class Limits:
 
 def make_slot(metric: str, env: Mapping[str, str], folder: Path, settled: Path, timeout_seconds: int | None) -> Slot:
     """A slot that judges or exports models of the data that was settled in a folder."""
-    around = Surroundings(metric, env, folder, None, timeout_seconds, _LONGEST_WORDS)
+    around = Surroundings([metric], env, folder, None, timeout_seconds, _LONGEST_WORDS)
     return PythonSlot(ENTRYPOINT, {"folder": str(settled)}, around)
 
 

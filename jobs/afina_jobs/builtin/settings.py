@@ -75,10 +75,10 @@ def check(spec: TuningJobSpec) -> XGBoostCV:
         allowed = ", ".join(sorted(XGBoostCV.model_fields))
         message = f"{first['msg']}, got {first['input']!r}; there are: {allowed}"
         raise BuiltinSettingsError(("spec", "trial", "builtin", "config", *first["loc"]), message) from error
-    metric = spec.objectives[0].metric
-    if metric not in found.metrics:
-        message = f"xgboost-cv on {found.dataset} measures {', '.join(found.metrics)}, not {metric!r}"
-        raise BuiltinSettingsError(("spec", "objectives", 0, "metric"), message)
+    for index, objective in enumerate(spec.objectives):
+        if objective.metric not in found.metrics:
+            message = f"xgboost-cv on {found.dataset} measures {', '.join(found.metrics)}, not {objective.metric!r}"
+            raise BuiltinSettingsError(("spec", "objectives", index, "metric"), message)
     for index, parameter in enumerate(spec.parameters):
         if parameter.name not in TUNABLE:
             message = f"xgboost-cv has no parameter {parameter.name!r}; it has {', '.join(TUNABLE)}"

@@ -18,7 +18,7 @@ _SEED = 0
 """The folds and XGBoost's own draws are the same in every trial, so that only parameters differ."""
 
 
-def objective(dataset: str, folds: int, metric: str, threads: int) -> Callable[[Mapping[str, Any], Trial], Scores]:
+def objective(dataset: str, folds: int, threads: int) -> Callable[[Mapping[str, Any], Trial], Scores]:
     """The objective for a data set; the data is loaded once."""
     data, target = getattr(datasets, f"load_{dataset}")(return_X_y=True)
     splitter = StratifiedKFold if dataset in CLASSIFIED else KFold
@@ -30,7 +30,7 @@ def objective(dataset: str, folds: int, metric: str, threads: int) -> Callable[[
         for fold, (train, test) in enumerate(splits):
             settings = {"n_jobs": threads, "random_state": _SEED, **params}
             scores.append(evaluate(settings, data[train], target[train], data[test], target[test]))
-            trial.report(_mean(scores)[metric], fold)
+            trial.report(_mean(scores), fold)
         return _mean(scores)
 
     return cross_validate

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from afina_api.tuningjob import TuningJob, TuningJobSpec
+from afina_jobs.progress import headline
 from afina_jobs.session import combinations
 from afina_jobs.stopping import Verdict
 from afina_jobs.study.forecast import forecast
-from afina_jobs.study.standing import best, count, ended, value_of
+from afina_jobs.study.standing import best, count, ended
 
 
 class Display:
@@ -41,9 +42,8 @@ class Display:
     def trials_changed(self, trials: Sequence[FrozenTrial]) -> None:
         """Move the bar."""
         self.trials = trials
-        counts, objective = count(trials), self._spec.objectives[0]
-        leader = [f"best {objective.metric} {value_of(trial):.6g}" for trial in best(trials, objective)]
-        description = ", ".join([*leader, f"{counts.running} running"])
+        counts, leader = count(trials), headline(trials, self._spec.objectives)
+        description = ", ".join(filter(None, [leader, f"{counts.running} running"]))
         self._progress.update(self._task, description=description, completed=ended(counts))
 
     def say(self, line: str) -> None:
@@ -68,10 +68,11 @@ def opening(job: TuningJob, seed: int, trials: Sequence[FrozenTrial]) -> str:
 def summary(verdict: Verdict, trials: Sequence[FrozenTrial], spec: TuningJobSpec, folder: Path) -> str:
     """What came of it, where it is, and what can be done next."""
     lines = ["", f"{verdict.reason}: {verdict.message}"]
-    for leader in best(trials, spec.objectives[0]):
-        lines += ["", f"Best: {spec.objectives[0].metric} {value_of(leader):.6g} (trial {leader.number})"]
+    for leader in best(trials, spec.objectives):
+        lines += ["", headline(trials, spec.objectives)]
         lines += [f"  {name}: {value}" for name, value in leader.params.items()]
-    more = forecast(trials, spec.objectives[0], spec.budget, combinations(spec))
+    alone = len(spec.objectives) == 1
+    more = forecast(trials, spec.objectives[0], spec.budget, combinations(spec)) if alone else None
     if more:
         likely = f"between {more.optimistic:.6g} and {more.pessimistic:.6g}"
         lines += ["", f"{more.trials} more trials would likely end with a best {spec.objectives[0].metric} {likely}."]

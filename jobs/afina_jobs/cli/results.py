@@ -25,7 +25,7 @@ def results(
 
     found = read(search, namespace, tracking_uri)
     columns = Columns.of(found.trials, [objective.metric for objective in found.objectives])
-    trials = best(found.trials, found.objectives[0], top) if top else found.trials
+    trials = best(found.trials, found.objectives, top) if top else found.trials
     if form == "json":
         click.echo(json.dumps(as_objects(trials, columns), indent=2))
     elif form == "csv":

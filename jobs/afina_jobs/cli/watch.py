@@ -107,7 +107,8 @@ def ending(job: Json) -> str:
     summary, name = _summary(job), job["metadata"]["name"]
     lines = [f"{summary.get('reason')}: {summary.get('message', '')}"]
     for leader in (job["status"].get("best") or ())[:1]:
-        lines.append(f"Best: {_best(job)}")
+        size = (job["status"].get("front") or {}).get("size")
+        lines.append(f"Pareto front of {size}, its knee: {_best(job)}" if size else f"Best: {_best(job)}")
         lines += [f"  {param['name']}: {param['value']}" for param in leader["params"]]
     good = summary.get("status") == "True"
     lines.append(f"Next: afina {'results' if good else 'explain'} tuningjob {name}")

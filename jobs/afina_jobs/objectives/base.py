@@ -1,7 +1,7 @@
 """What every kind of objective does."""
 
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -56,8 +56,8 @@ class Place:
 class Surroundings:
     """Where trials of a slot run, and what is asked of them."""
 
-    metric: str
-    """The objective's metric."""
+    metrics: Sequence[str]
+    """The objectives' metrics."""
     env: Mapping[str, str]
     """Environment variables, all of them."""
     folder: Path

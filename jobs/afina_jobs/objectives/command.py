@@ -56,7 +56,7 @@ class CommandSlot:
 
     async def _run(self, proposal: Proposal, on_report: OnReport) -> Outcome:
         self._around.fill_folder()
-        run = _Run(proposal.number, self._around.metric)
+        run = _Run(proposal.number, self._around.metrics)
         watch = OomWatch()
         try:
             process = await self._start(proposal, run)
@@ -78,7 +78,7 @@ class CommandSlot:
         code = process.exited.result()
         if code != 0:
             return failure(code, run.output.last_line, out_of_memory=watch.saw_kill())
-        return judge(run.metrics, self._around.metric, run.output.last_line)
+        return judge(run.metrics, self._around.metrics, run.output.last_line)
 
     async def _start(self, proposal: Proposal, run: "_Run") -> ProcessGroup:
         # Beside the working directory, where no file of the user's can have the name.
@@ -104,19 +104,19 @@ class CommandSlot:
 class _Run:
     """What one process has told so far."""
 
-    def __init__(self, number: int, metric: str) -> None:
-        self._metric = metric
+    def __init__(self, number: int, wanted: Sequence[str]) -> None:
+        self._wanted = wanted
         self.output = TrialOutput(f"trial {number}")
         self.metrics: dict[str, object] = {}
         self.reports: asyncio.Queue[Report | None] = asyncio.Queue()
         self._process: ProcessGroup | None = None
 
     def on_output(self, line: str) -> None:
-        found = metrics_in(line, self._metric)
+        found = metrics_in(line, self._wanted)
         if found is None:
             self.output(line)
         elif "step" in found:
-            self._on_report(report_in(found, self._metric))
+            self._on_report(report_in(found, self._wanted))
         else:
             self.metrics |= {name: value for name, value in found.items() if self._has_room_for(name)}
 
@@ -127,7 +127,7 @@ class _Run:
             self._process.output.pause()
 
     def _has_room_for(self, name: str) -> bool:
-        return name == self._metric or name in self.metrics or len(self.metrics) < MAX_METRICS
+        return name in self._wanted or name in self.metrics or len(self.metrics) < MAX_METRICS
 
     async def listen(self, process: ProcessGroup, on_report: OnReport) -> int | None:
         """Pass the reports on until one of them ends the trial; its step."""

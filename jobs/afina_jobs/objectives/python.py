@@ -19,7 +19,7 @@ class PythonSlot:
 
     def __init__(self, entrypoint: str, arguments: Mapping[str, Any] | None, surroundings: Surroundings) -> None:
         """With arguments, the entrypoint makes the objective from them; without, it is the objective."""
-        self._order = {"entrypoint": entrypoint, "arguments": arguments}
+        self._order = {"entrypoint": entrypoint, "arguments": arguments, "metrics": list(surroundings.metrics)}
         self._around = surroundings
         self._worker: Worker | None = None
 
@@ -76,20 +76,20 @@ class PythonSlot:
         trial = {"number": proposal.number, "params": dict(proposal.params), "checkpoint": str(folder)}
         reply = await worker.ask(trial)
         while reply and "step" in reply:
-            if await on_report(Report(reply["step"], reply["value"])):
+            if await on_report(Report(reply["step"], tuple(reply["values"]))):
                 return Pruned(f"at step {reply['step']}")
             reply = await worker.listen()
         if reply is None:
             return failure(await worker.stop(), worker.output.last_line, out_of_memory=watch.saw_kill())
         if "exception" in reply:
             return Failed(TrialReason.EXCEPTION, text(reply["exception"]))
-        return judge(self._metrics(reply["metrics"]), self._around.metric)
+        return judge(self._metrics(reply["metrics"]), self._around.metrics)
 
     def _metrics(self, returned: object) -> Mapping[str, object]:
-        """A function may return the value alone."""
+        """A function may return the value alone, which then is the first objective's."""
         if isinstance(returned, dict):
             return returned
-        return {} if returned is None else {self._around.metric: returned}
+        return {} if returned is None else {self._around.metrics[0]: returned}
 
     async def close(self) -> None:
         """End the worker."""

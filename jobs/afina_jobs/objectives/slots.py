@@ -26,7 +26,7 @@ def make_slots(spec: TuningJobSpec, env: Mapping[str, str], place: Place) -> lis
 
 def _around(spec: TuningJobSpec, env: Mapping[str, str], place: Place, index: int) -> Surroundings:
     return Surroundings(
-        spec.objectives[0].metric,
+        [objective.metric for objective in spec.objectives],
         env,
         place.workspace / f"slot-{index}",
         place.source,
@@ -41,5 +41,5 @@ def _slot(spec: TuningJobSpec, around: Surroundings) -> Slot:
     if spec.trial.command:
         return CommandSlot(spec.trial.command.argv, around)
     settings = check(spec)
-    arguments = {**settings.model_dump(), "metric": around.metric, "threads": threads(spec.trial.resources.cpu)}
+    arguments = {**settings.model_dump(), "threads": threads(spec.trial.resources.cpu)}
     return PythonSlot("afina_jobs.builtin.xgboost_cv:objective", arguments, around)

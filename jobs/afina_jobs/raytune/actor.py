@@ -97,7 +97,7 @@ class Trial(tune.Trainable):
         """Wait until Tune asks for more, or ends the trial."""
         decision: asyncio.Future[bool] = self._loop.create_future()
         self._decision = decision
-        self._told.put({"step": report.step, "value": report.value})
+        self._told.put({"step": report.step, "values": report.values})
         return await decision
 
     def _end(self) -> None:

@@ -82,9 +82,8 @@ class Muscle:
     def __init__(self, job: TuningJob, env: Mapping[str, str], place: Place, ray_address: str) -> None:
         """With an address, trials run on the workers of that cluster; without, Ray is started here."""
         self._order = order(job, place, ray_address)
-        self._around = Surroundings(
-            job.spec.objectives[0].metric, env, place.workspace / "ray", None, None, checkpoints=place.checkpoints
-        )
+        metrics = [objective.metric for objective in job.spec.objectives]
+        self._around = Surroundings(metrics, env, place.workspace / "ray", None, None, checkpoints=place.checkpoints)
         # The pod of a cluster's driver has its token; a Ray of our own gets one that nobody else knows.
         token = {} if ray_address else {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
         given = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
@@ -167,7 +166,7 @@ class Muscle:
             for line in message.get("lines", ()):
                 trial_log.info("%s", line)
             if "step" in message:
-                stop = await on_report(Report(message["step"], message["value"]))
+                stop = await on_report(Report(message["step"], tuple(message["values"])))
                 await worker.tell({"decide": number, "stop": bool(stop)})
                 if stop:
                     return Pruned(f"at step {message['step']}")

@@ -46,7 +46,7 @@ def as_outcome(message: Mapping[str, Any]) -> Outcome:
     """What `as_message` made of how a trial ended."""
     match message["kind"]:
         case "Succeeded":
-            return Succeeded(message["value"], message["metrics"])
+            return Succeeded(tuple(message["values"]), message["metrics"])
         case "Failed":
             return Failed(_REASONS[message["reason"]], message["message"])
         case _:

@@ -10,10 +10,12 @@ from optuna.trial import FrozenTrial
 from afina_api.base import Tracking, as_json, drivers_part
 from afina_api.parameters import ParameterValue
 from afina_api.tuningjob import (
+    MAX_SUMMARY,
     BestTrial,
     Budget,
     Objective,
     ParameterImportance,
+    ParetoFront,
     Summary,
     TrialFailure,
     TuningJobStatus,
@@ -22,7 +24,7 @@ from afina_api.tuningjob import (
 from afina_jobs.contract import text
 from afina_jobs.study.forecast import forecast
 from afina_jobs.study.ledger import MESSAGE, REASON
-from afina_jobs.study.standing import best, count, ended, last_failure, value_of
+from afina_jobs.study.standing import best, count, ended, front, in_words, last_failure
 
 MAX_BEST = 5
 MAX_BEST_BYTES = 32_768
@@ -31,7 +33,7 @@ MAX_BEST_BYTES = 32_768
 
 def status(
     trials: Sequence[FrozenTrial],
-    objective: Objective,
+    objectives: Sequence[Objective],
     budget: Budget,
     tracking: Tracking | None,
     importance: Sequence[ParameterImportance],
@@ -45,18 +47,20 @@ def status(
     At rest no trial counts as running: the processes have been ended, whatever the storage will resume.
     """
     counts = count(trials)
-    leaders = [_best_trial(trial, objective) for trial in best(trials, objective, MAX_BEST)]
+    leaders = best(trials, objectives, MAX_BEST)
+    alone = len(objectives) == 1
     failed = last_failure(trials)
     found = TuningJobStatus(
         conditions=[],
         trials=counts.model_copy(update={"running": 0}) if at_rest else counts,
-        best=_fitting(leaders),
+        best=_fitting([_best_trial(trial, objectives) for trial in leaders]),
+        front=None if alone else ParetoFront(size=len(front(trials, objectives))),
         importance=list(importance) or None,
-        forecast=forecast(trials, objective, budget, combinations),
+        forecast=forecast(trials, objectives[0], budget, combinations) if alone else None,
         warm_start=warm_start,
         last_failure=_failure(failed) if failed else None,
         summary=Summary(
-            best=f"{objective.metric} {leaders[0].values[objective.metric]:.6g}" if leaders else "",
+            best=in_words(leaders[0], objectives)[:MAX_SUMMARY] if leaders else "",
             trials=f"{ended(counts)}/{budget.max_trials}",
         ),
         tracking=tracking,
@@ -64,9 +68,10 @@ def status(
     return drivers_part(found)
 
 
-def _best_trial(trial: FrozenTrial, objective: Objective) -> BestTrial:
+def _best_trial(trial: FrozenTrial, objectives: Sequence[Objective]) -> BestTrial:
     params = [ParameterValue(name=name, value=value) for name, value in trial.params.items()]
-    return BestTrial(number=trial.number, values={objective.metric: value_of(trial)}, params=params)
+    values = {one.metric: value for one, value in zip(objectives, trial.values, strict=True)}
+    return BestTrial(number=trial.number, values=values, params=params)
 
 
 def _fitting(leaders: list[BestTrial]) -> list[BestTrial]:

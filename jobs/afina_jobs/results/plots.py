@@ -18,6 +18,8 @@ from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 from afina_api.tuningjob import Objective
+from afina_jobs.progress import headline
+from afina_jobs.results.frontplots import front_plots
 from afina_jobs.study.importance import evaluator
 from afina_jobs.study.standing import best, value_of
 
@@ -34,10 +36,10 @@ parameters would be 72 MiB; these are less than 1."""
 Target = Callable[[FrozenTrial], float]
 
 
-def _importances(study: Study, target_name: str, target: Target | None = None) -> Figure:
+def _importances(study: Study, target_name: str) -> Figure:
     """As the status says them."""
     succeeded = len(_succeeded(study))
-    return show.plot_param_importances(study, evaluator=evaluator(succeeded), target=target, target_name=target_name)
+    return show.plot_param_importances(study, evaluator=evaluator(succeeded), target_name=target_name)
 
 
 def _contour(study: Study, target_name: str, target: Target | None = None) -> Figure:
@@ -45,7 +47,7 @@ def _contour(study: Study, target_name: str, target: Target | None = None) -> Fi
     ranked = sorted(_succeeded(study), key=target or value_of)
     some = optuna.create_study(directions=study.directions)
     some.add_trials(ranked[:: math.ceil(len(ranked) / CONTOUR_TRIALS)])
-    weights = get_param_importances(study, evaluator=evaluator(len(ranked)), target=target)
+    weights = get_param_importances(study, evaluator=evaluator(len(ranked)))
     names = [name for name in sorted(weights, key=lambda name: -weights[name]) if _varies(name, some)]
     if len(names) < 2:
         raise ValueError("fewer than two parameters vary")
@@ -63,7 +65,6 @@ def _succeeded(study: Study) -> list[FrozenTrial]:
 
 _PLOTS: dict[str, Callable[..., Figure]] = {
     "history": show.plot_optimization_history,
-    "param_importances": _importances,
     "parallel_coordinate": show.plot_parallel_coordinate,
     "slice": show.plot_slice,
     "contour": _contour,
@@ -79,7 +80,7 @@ td {{ padding: 0 2rem 0 0 }}
 def write_plots(study: Study, objectives: Sequence[Objective], title: str, file: Path) -> None:
     """Write a page with the plots that can be drawn. A trial must have succeeded.
 
-    Of several objectives the Pareto front comes first, then each has its own plots.
+    Of several objectives the Pareto front comes first, and after the importances each has its own plots.
     """
     page = _PAGE.format(
         title=_safe(title),
@@ -91,26 +92,25 @@ def write_plots(study: Study, objectives: Sequence[Objective], title: str, file:
 
 
 def _leader(study: Study, objectives: Sequence[Objective]) -> dict[str, str]:
-    """The best trial in words and its parameters in rows; of several objectives how many none is better than."""
-    if len(objectives) > 1:
-        return {"best": _safe(f"Pareto front: {len(study.best_trials)} trials"), "rows": ""}
-    leader = best(study.get_trials(deepcopy=False), objectives[0])[0]
-    rows = (f"<tr><td>{_safe(name)}</td><td>{_safe(value)}</td></tr>" for name, value in leader.params.items())
-    text = f"Best: {objectives[0].metric} {value_of(leader):.6g} (trial {leader.number})"
-    return {"best": _safe(text), "rows": "".join(rows)}
+    """The best trial, or the knee, in words and its parameters in rows; nothing where all break a constraint."""
+    trials = study.get_trials(deepcopy=False)
+    params = [pair for leader in best(trials, objectives) for pair in leader.params.items()]
+    rows = (f"<tr><td>{_safe(name)}</td><td>{_safe(value)}</td></tr>" for name, value in params)
+    return {"best": _safe(headline(trials, objectives)), "rows": "".join(rows)}
 
 
 def _figures(study: Study, objectives: Sequence[Objective]) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """Each plot's name, and what draws it."""
-    names = [objective.metric for objective in objectives]
-    if len(names) == 1:
+    if len(objectives) == 1:
+        metric = objectives[0].metric
+        yield "param_importances", partial(_importances, study, metric)
         for name, plot in _PLOTS.items():
-            yield name, partial(plot, study, target_name=names[0])
+            yield name, partial(plot, study, target_name=metric)
         return
-    yield "pareto_front", partial(show.plot_pareto_front, study, target_names=names)
-    for index, metric in enumerate(names):
+    yield from front_plots(study, objectives)
+    for index, objective in enumerate(objectives):
         for name, plot in _PLOTS.items():
-            yield f"{name}_{index}", partial(plot, study, target=partial(_value, index), target_name=metric)
+            yield f"{name}_{index}", partial(plot, study, target=partial(_value, index), target_name=objective.metric)
 
 
 def _value(index: int, trial: FrozenTrial) -> float:
@@ -123,7 +123,7 @@ def _drawn(name: str, plot: Callable[[], Figure]) -> str:
             warnings.simplefilter("ignore")
             figure = plot()
     except (ValueError, RuntimeError) as error:
-        # Importances want two trials that differ, for one; a front is drawn of two objectives or three.
+        # Importances want two trials that differ, for one.
         log.info("%s cannot be drawn: %s", name, error)
         return ""
     drawn: str = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name)

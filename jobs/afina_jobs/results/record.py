@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from afina_api.tuningjob import Objective
+from afina_jobs.study.ledger import WEIGHTS
 from afina_jobs.study.storage import ForeignTablesError, open_storage, sqlite_url
 
 
@@ -59,9 +60,10 @@ def read_folder(folder: Path) -> Record:
 def _objectives(study: Study) -> list[Objective]:
     """What a study says of them; a study from before it told its metrics has a value."""
     names = study.metric_names or ["value"]
+    weights = study.user_attrs.get(WEIGHTS, [1.0] * len(names))
     return [
-        Objective(metric=name, goal="Minimize" if direction.name == "MINIMIZE" else "Maximize")
-        for name, direction in zip(names, study.directions, strict=True)
+        Objective(metric=name, goal="Minimize" if direction.name == "MINIMIZE" else "Maximize", weight=weight)
+        for name, direction, weight in zip(names, study.directions, weights, strict=True)
     ]
 
 

@@ -33,12 +33,14 @@ from afina_jobs.search.past import History, Past
 from afina_jobs.search.pruners import pruner_for
 from afina_jobs.search.samplers import sampler_for
 from afina_jobs.search.space import SearchSpace
+from afina_jobs.study.reports import record, reports_of
 from afina_jobs.study.storage import patiently
 
 ATTEMPTS = "afina:attempts"
 REASON = "afina:reason"
 MESSAGE = "afina:message"
 METRICS = "afina:metrics"
+WEIGHTS = "afina:weights"
 _SECONDS = "afina:seconds"
 _SEED = "afina:seed"
 _HISTORY = "afina:history"
@@ -139,7 +141,7 @@ class Ledger:
             return None
         params = self._space.suggest(trial)
         trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
-        known = trials[trial.number].intermediate_values if trial.number < len(trials) else ()
+        known = reports_of(trials[trial.number]) if trial.number < len(trials) else ()
         self._running[trial.number] = _Running(trial, set(known))
         return Proposal(trial.number, params)
 
@@ -153,16 +155,16 @@ class Ledger:
         return None
 
     def report(self, number: int, report: Report) -> bool:
-        """Record an intermediate value, and say whether the trial should be ended for it.
+        """Record intermediate values, and say whether the trial should be ended for them.
 
-        The first value of a step counts; those beyond MAX_REPORTS are dropped.
+        The first of a step count; those beyond MAX_REPORTS are dropped.
         """
         running = self._running[number]
         if report.step in running.steps or len(running.steps) >= MAX_REPORTS:
             return False
-        patiently(lambda: running.trial.report(report.value, report.step))
+        patiently(lambda: record(running.trial, report))
         running.steps.add(report.step)
-        return patiently(running.trial.should_prune)
+        return len(report.values) == 1 and patiently(running.trial.should_prune)
 
     def end_trial(self, number: int, outcome: Outcome) -> None:
         """Record how a trial ended."""
@@ -187,9 +189,9 @@ class Ledger:
             case Succeeded():
                 for name, violation in violations(self._limits, outcome.metrics):
                     trial.set_constraint(name, violation)
-                if len(outcome.metrics) > 1:
+                if len(outcome.metrics) > len(outcome.values):
                     trial.set_user_attr(METRICS, dict(outcome.metrics))
-                self._study.tell(trial, outcome.value, skip_if_finished=True)
+                self._study.tell(trial, outcome.values, skip_if_finished=True)
             case Failed():
                 trial.set_user_attr(REASON, str(outcome.reason))
                 trial.set_user_attr(MESSAGE, outcome.message)
@@ -251,13 +253,14 @@ def _open_study(storage: RDBStorage, job: TuningJob) -> Study:
     study = optuna.create_study(
         storage=storage,
         study_name=study_name(job),
-        direction=StudyDirection[job.spec.objectives[0].goal.upper()],
+        directions=[StudyDirection[objective.goal.upper()] for objective in job.spec.objectives],
         load_if_exists=True,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # only how it is kept may change
         # For whoever opens the study without its spec: Optuna's dashboard, `afina results FOLDER`.
         study.set_metric_names([objective.metric for objective in job.spec.objectives])
+    study.set_user_attr(WEIGHTS, [objective.weight for objective in job.spec.objectives])
     digests = _digests(job)
     known = study.user_attrs
     changed = [name for name, digest in known.get(_SPEC, digests).items() if digest != digests[name]]

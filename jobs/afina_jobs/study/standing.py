@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.tuningjob import Objective, TrialCounts
+from afina_jobs.study.front import Floats, knee_first, pareto_front
 from afina_jobs.study.ledger import MESSAGE, REASON
 
 
@@ -27,11 +29,41 @@ def ended(counts: TrialCounts) -> int:
     return counts.total - counts.running
 
 
-def best(trials: Sequence[FrozenTrial], objective: Objective, limit: int = 1) -> list[FrozenTrial]:
-    """The best trials that keep all constraints, best first; of equals the earliest."""
-    sign = 1 if objective.goal == "Minimize" else -1
-    feasible = [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
-    return sorted(feasible, key=lambda trial: (sign * value_of(trial), trial.number))[:limit]
+def best(trials: Sequence[FrozenTrial], objectives: Sequence[Objective], limit: int = 1) -> list[FrozenTrial]:
+    """The best trials that keep all constraints, best first; of equals the earliest.
+
+    Of several objectives they are of the Pareto front: its knee, then those farthest from the ones before.
+    """
+    if len(objectives) == 1:
+        sign = 1 if objectives[0].goal == "Minimize" else -1
+        return sorted(_feasible(trials), key=lambda trial: (sign * value_of(trial), trial.number))[:limit]
+    found = front(trials, objectives)
+    weights = [objective.weight for objective in objectives]
+    return [found[index] for index in knee_first(losses(found, objectives), weights, limit)]
+
+
+def front(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> list[FrozenTrial]:
+    """The Pareto front: the trials that none is better than in every respect, of those that keep all constraints.
+
+    They come by number; of trials with the same values only the first is there. Of one objective it is the best trial.
+    """
+    feasible = sorted(_feasible(trials), key=lambda trial: trial.number)
+    return [feasible[index] for index in pareto_front(losses(feasible, objectives))]
+
+
+def losses(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> Floats:
+    """The values of trials that succeeded, less is better; shape (n, k)."""
+    signs = [1.0 if objective.goal == "Minimize" else -1.0 for objective in objectives]
+    return np.array([trial.values for trial in trials]).reshape(len(trials), len(signs)) * signs
+
+
+def in_words(trial: FrozenTrial, objectives: Sequence[Objective]) -> str:
+    """The values of a trial that succeeded: `rmse 0.5, latency 3.1`."""
+    return ", ".join(f"{one.metric} {value:.6g}" for one, value in zip(objectives, trial.values, strict=True))
+
+
+def _feasible(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    return [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from afina_api.base import Tracking
 from afina_api.tuningjob import TuningJob
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
-from afina_jobs.study.standing import best, value_of
+from afina_jobs.study.reports import reports_of
+from afina_jobs.study.standing import best, front
 from afina_jobs.tracking.plan import KnownRun, plan
 
 STUDY_TAG = "afina.study"
@@ -35,10 +36,14 @@ class Runs:
             MlflowException: the server did not answer, or refused. So do all other methods.
         """
         self._client = MlflowClient()
-        self._objective = job.spec.objectives[0]
+        self._objectives = job.spec.objectives
         self._experiment = self._find_experiment(experiment_name(job.metadata.namespace, job.metadata.name))
         self._parent = self._find_parent(job, identity, seed)
         self._known = [_known(run) for run in trial_runs(self._client, self._experiment, self._parent)]
+
+    @property
+    def _metrics(self) -> list[str]:
+        return [objective.metric for objective in self._objectives]
 
     @property
     def tracking(self) -> Tracking:
@@ -58,10 +63,13 @@ class Runs:
 
     def close(self, trials: Sequence[FrozenTrial], artifacts: Sequence[Path], *, succeeded: bool) -> None:
         """Write what the job has come to."""
-        for leader in best(trials, self._objective):
-            metric = Metric(self._objective.metric, value_of(leader), _millis(leader.datetime_complete), 0)
-            self._client.log_batch(self._parent, metrics=[metric])
+        for leader in best(trials, self._objectives):
+            moment = _millis(leader.datetime_complete)
+            found = [Metric(name, value, moment, 0) for name, value in zip(self._metrics, leader.values, strict=True)]
+            self._client.log_batch(self._parent, metrics=found)
             self._client.set_tag(self._parent, "afina.best", str(leader.number))
+        if len(self._objectives) > 1:
+            self._client.set_tag(self._parent, "afina.frontSize", str(len(front(trials, self._objectives))))
         for path in artifacts:
             self._client.log_artifact(self._parent, str(path))
         self._client.set_terminated(self._parent, "FINISHED" if succeeded else "FAILED")
@@ -85,8 +93,8 @@ class Runs:
         params = {
             "algorithm": job.spec.algorithm.name,
             "seed": str(seed),
-            "metric": self._objective.metric,
-            "goal": self._objective.goal,
+            "metric": ",".join(self._metrics),
+            "goal": ",".join(objective.goal for objective in self._objectives),
         }
         self._client.log_batch(run.info.run_id, params=[Param(name, value) for name, value in params.items()])
         created: str = run.info.run_id
@@ -107,7 +115,7 @@ class Runs:
 
     def _fill(self, run_id: str, trial: FrozenTrial) -> None:
         """Write a trial's run; the times are the trial's, so that what is written twice is the same."""
-        metrics = _metrics(trial, self._objective.metric)
+        metrics = _metrics(trial, self._metrics)
         params = [Param(name, str(value)) for name, value in trial.params.items()]
         self._client.log_batch(run_id, params=params)
         for start in range(0, len(metrics), _BATCH):
@@ -144,13 +152,18 @@ def _search(client: MlflowClient, experiment: str, filter_string: str) -> Iterat
             return
 
 
-def _metrics(trial: FrozenTrial, metric: str) -> list[Metric]:
+def _metrics(trial: FrozenTrial, names: Sequence[str]) -> list[Metric]:
     began, ended = _millis(trial.datetime_start), _millis(trial.datetime_complete)
-    steps = [Metric(metric, value, began, step) for step, value in sorted(trial.intermediate_values.items())]
+    reports = reports_of(trial)
+    steps = [
+        Metric(name, value, began, step)
+        for step, values in reports.items()
+        for name, value in zip(names, values, strict=True)
+    ]
     if trial.state != TrialState.COMPLETE:
         return steps
-    final = trial.user_attrs.get(METRICS, {}) | {metric: value_of(trial)}
-    return steps + [Metric(name, value, ended, trial.last_step or 0) for name, value in final.items()]
+    final = trial.user_attrs.get(METRICS, {}) | dict(zip(names, trial.values, strict=True))
+    return steps + [Metric(name, value, ended, max(reports, default=0)) for name, value in final.items()]
 
 
 def _known(run: Run) -> KnownRun:

@@ -106,6 +106,36 @@ def test_can_be_read_again(mlflow_server: MlflowServer, tmp_path: Path) -> None:
     assert "0 of 4 trials are known here" in from_mlflow(job | {"status": gone}, mlflow_server.url).missing
 
 
+def test_records_each_of_two_objectives(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    script = """
+echo "{\\"step\\": 4, \\"rmse\\": 9, \\"size\\": 8}"
+echo "{\\"rmse\\": $AFINA_TRIAL_NUMBER, \\"size\\": $((2 - AFINA_TRIAL_NUMBER)), \\"mae\\": 5}"
+"""
+    objectives: list[dict[str, object]] = [
+        {"metric": "rmse", "goal": "Minimize", "weight": 3},
+        {"metric": "size", "goal": "Minimize"},
+    ]
+    driver = Driver(
+        tmp_path,
+        a_job(script=script, objectives=objectives, name="two"),
+        env={"MLFLOW_TRACKING_URI": mlflow_server.url},
+    )
+    assert driver.run() == 0, driver.log()
+    tracked = Tracked(mlflow_server, "two")
+    runs = tracked.trials()
+    assert [runs[number].data.metrics for number in range(3)] == [
+        {"rmse": number, "size": 2 - number, "mae": 5} for number in range(3)
+    ]
+    for name, values in {"rmse": [9, 1], "size": [8, 1]}.items():
+        steps = tracked.client.get_metric_history(runs[1].info.run_id, name)
+        assert [(point.step, point.value) for point in steps] == [(4, value) for value in values]
+    (parent,) = tracked.parents()
+    assert parent.data.params["metric"] == "rmse,size"
+    assert parent.data.params["goal"] == "Minimize,Minimize"
+    assert parent.data.metrics == {"rmse": 0, "size": 2}
+    assert (parent.data.tags["afina.best"], parent.data.tags["afina.frontSize"]) == ("0", "3")
+
+
 def test_an_outage_leaves_no_hole_and_no_twin(mlflow_server: MlflowServer, tmp_path: Path) -> None:
     wait = "while [ $AFINA_TRIAL_NUMBER -gt 7 ] && [ ! -e ../../go ]; do sleep 0.05; done"
     job = a_job(script=wait + SCRIPT, trials=16, failures=1, name="outage")

@@ -66,7 +66,7 @@ def test_goes_on_when_its_connections_are_cut(postgresql: str) -> None:
         proposal = ledger.begin_trial(5)
         assert proposal
         _cut_connections(postgresql)
-        ledger.end_trial(proposal.number, Succeeded(value))
+        ledger.end_trial(proposal.number, Succeeded((value,)))
     ledger.close()
     assert [trial.value for trial in stored_trials(postgresql, job)] == [0, 1, 2, 3, 4]
 

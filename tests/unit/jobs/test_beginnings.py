@@ -40,7 +40,7 @@ def searched(folder: Path, job: TuningJob, trials: int, pasts: Sequence[Past] = 
     """The parameters of the trials, and that of each its own driver."""
     ledger = Ledger(open_storage(sqlite_url(folder)), job, lambda: pasts)
     while proposal := ledger.begin_trial(trials):
-        ledger.end_trial(proposal.number, Succeeded(abs(float(proposal.params["step"]) - 0.2)))
+        ledger.end_trial(proposal.number, Succeeded((abs(float(proposal.params["step"]) - 0.2),)))
     found = [dict(trial.params) for trial in ledger.trials()]
     ledger.close()
     return found
@@ -111,7 +111,7 @@ def test_what_the_history_is_good_for_is_told(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         ledger = Ledger(open_storage(sqlite_url(tmp_path / name)), job, lambda pasts=pasts: pasts)  # type: ignore[misc]
         while proposal := ledger.begin_trial(12):
-            ledger.end_trial(proposal.number, Succeeded(abs(float(proposal.params["step"]) - 0.2)))
+            ledger.end_trial(proposal.number, Succeeded((abs(float(proposal.params["step"]) - 0.2),)))
         told[name] = ledger.warm_start
         ledger.close()
     assert told["none"] is None

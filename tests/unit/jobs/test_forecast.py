@@ -127,7 +127,7 @@ def test_importances_stay_few() -> None:
     found = importances(study)
     assert len(found) == MAX_IMPORTANCES
     assert [parameter.value for parameter in found] == sorted((p.value for p in found), reverse=True)
-    TuningJobStatus.model_validate(status(study.get_trials(), RMSE, Budget(), None, found, at_rest=True))
+    TuningJobStatus.model_validate(status(study.get_trials(), [RMSE], Budget(), None, found, at_rest=True))
 
 
 @pytest.mark.parametrize("study", [a_study(0, {"x": 1}), a_study(9, {"x": 1})], ids=["nothing", "nine trials"])

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from afina_api.tuningjob import Objective
 from afina_jobs.results import plots
+from afina_jobs.results.frontplots import pareto_plot
 from support.laptop import a_kubectl, afina
 from support.searches import N, X, a_job
 
@@ -21,7 +22,8 @@ SPACE: dict[str, BaseDistribution] = {
     **{name: FloatDistribution(0, 1) for name in ("much", "more", "some", "none", "same")},
     "kind": CategoricalDistribution(["a", "b"]),
 }
-ONE = ["history", "param_importances", "parallel_coordinate", "slice", "contour"]
+EACH = ["history", "parallel_coordinate", "slice", "contour"]
+ONE = ["param_importances", *EACH]
 
 
 def a_study(trials: int, objectives: int = 1) -> optuna.Study:
@@ -54,16 +56,41 @@ def test_draws_one_objective(tmp_path: Path) -> None:
     assert "<td>kind</td>" in page
 
 
-@pytest.mark.parametrize(("count", "front"), [(2, ["pareto_front"]), (3, ["pareto_front"]), (4, [])])
-def test_draws_several_objectives_and_their_front(count: int, front: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "planes"), [(2, ["0_1"]), (3, ["0_1", "0_2", "1_2"])])
+def test_draws_several_objectives_and_their_front(count: int, planes: list[str], tmp_path: Path) -> None:
     study = a_study(12, count)
     names, page = drawn(study, count, tmp_path)
-    assert names == front + [f"{name}_{index}" for index in range(count) for name in ONE]
-    assert f"<p>Pareto front: {len(study.best_trials)} trials</p>" in page
+    front = [*(f"pareto_front_{plane}" for plane in planes), "param_importances"]
+    assert names == front + [f"{name}_{index}" for index in range(count) for name in EACH]
+    assert f"<p>Pareto front of {len(study.best_trials)}, its knee: m0 " in page
+    assert "<td>kind</td>" in page
+
+
+def test_the_plot_of_a_front_tells_dominated_knee_and_infeasible_apart() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    for values in ((1, 1), (2, 3), (5, 4), (5, 2)):
+        study.add_trial(create_trial(values=values))
+    study.add_trial(create_trial(values=(0, 9), system_attrs={"constraints:slow": 1.0}))
+    objectives = [Objective(metric="m0", goal="Minimize"), Objective(metric="m1", goal="Maximize")]
+    groups = {
+        trace.name: list(zip(trace.x, trace.y, strict=True)) for trace in pareto_plot(study, objectives, 0, 1).data
+    }
+    assert groups == {
+        "breaks a constraint": [(0, 9)],
+        "dominated": [(5, 2)],
+        "Pareto front": [(1, 1), (2, 3), (5, 4)],
+        "knee": [(2, 3)],
+    }
+
+
+def test_draws_trials_that_all_break_a_constraint(tmp_path: Path) -> None:
+    study = optuna.create_study()
+    study.add_trial(create_trial(value=1, system_attrs={"constraints:slow": 1.0}))
+    assert "<p></p>" in drawn(study, 1, tmp_path)[1]
 
 
 def test_draws_what_one_trial_allows(tmp_path: Path) -> None:
-    assert drawn(a_study(1), 1, tmp_path)[0] == ["history", "param_importances", "parallel_coordinate", "slice"]
+    assert drawn(a_study(1), 1, tmp_path)[0] == ONE[:-1]
 
 
 def test_contours_are_of_the_weightiest_parameters_that_vary_from_the_best_trial_to_the_worst() -> None:

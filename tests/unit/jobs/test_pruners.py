@@ -158,7 +158,7 @@ def _ends(database: Path, uid: str, pruning: Json, *, restart: bool) -> list[tup
 
 def _evaluate(ledger: Ledger, number: int) -> None:
     for step in (1, 2, 8, 400, 800)[: 3 if number < 2 else 5]:
-        if ledger.report(number, Report(step, (number * 7 + step * 3) % 11 / 11)):
+        if ledger.report(number, Report(step, ((number * 7 + step * 3) % 11 / 11,))):
             ledger.end_trial(number, Pruned("it looked bad"))
             return
-    ledger.end_trial(number, Succeeded(number % 3))
+    ledger.end_trial(number, Succeeded((number % 3,)))

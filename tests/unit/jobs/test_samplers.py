@@ -116,9 +116,9 @@ class Driver:
         """Evaluate until there are so many trials."""
         while proposal := self.ledger.begin_trial(trials):
             pruned = proposal.number == 5
-            self.ledger.end_trial(
-                proposal.number, Pruned("on purpose") if pruned else Succeeded(value_of(proposal.params))
-            )
+            worth = value_of(proposal.params)
+            values = (worth, abs(worth - 7.0))[: len(self.ledger.study.directions)]
+            self.ledger.end_trial(proposal.number, Pruned("on purpose") if pruned else Succeeded(values))
 
     def die(self) -> list[Json]:
         """The parameters of all trials."""
@@ -134,23 +134,30 @@ class Driver:
         self.die()
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
+ONE: list[Json] = []
+TWO = [{"metric": "rmse", "goal": "Minimize"}, {"metric": "speed", "goal": "Maximize"}]
+SEARCHES = {name: (algorithm, ONE) for name, algorithm in ALGORITHMS.items()} | {
+    f"{name} for two": (algorithm, TWO) for name, algorithm in ALGORITHMS.items() if algorithm["name"] != "CmaEs"
+}
+
+
+@pytest.mark.parametrize(("algorithm", "objectives"), SEARCHES.values(), ids=SEARCHES)
 def test_same_seed_tries_the_same_however_often_it_is_interrupted(
-    algorithm: Json, database: Path, request: pytest.FixtureRequest
+    algorithm: Json, objectives: list[Json], database: Path, request: pytest.FixtureRequest
 ) -> None:
     name = re.sub("[^a-z]", "-", request.node.callspec.id.lower())
-    straight = Driver(database, f"{name}-straight", algorithm)
+    straight = Driver(database, f"{name}-straight", algorithm, objectives=objectives)
     straight.work(TRIALS)
     expected = straight.die()
     assert len({json.dumps(params) for params in expected}) > TRIALS - 2
     for ended, stored in ((1, 1), (7, 5), (8, 2)):
-        driver = Driver(database, f"{name}-interrupted", algorithm)
+        driver = Driver(database, f"{name}-interrupted", algorithm, objectives=objectives)
         driver.work(ended)
         driver.die_while_it_begins_a_trial(stored)
-    last = Driver(database, f"{name}-interrupted", algorithm)
+    last = Driver(database, f"{name}-interrupted", algorithm, objectives=objectives)
     last.work(TRIALS)
     assert last.die() == expected
-    other = Driver(database, f"{name}-other", algorithm, seed=4)
+    other = Driver(database, f"{name}-other", algorithm, seed=4, objectives=objectives)
     other.work(3)
     assert other.die() != expected[:3]
 
@@ -159,7 +166,7 @@ def test_cma_es_closes_in_on_an_optimum_and_stores_no_code(database: Path) -> No
     driver = Driver(database, "closes-in", {"name": "CmaEs"}, parameters=[X, Y])
     while proposal := driver.ledger.begin_trial(43):
         miss = sum((float(value) - 0.9) ** 2 for value in proposal.params.values())
-        driver.ledger.end_trial(proposal.number, Succeeded(miss))
+        driver.ledger.end_trial(proposal.number, Succeeded((miss,)))
     trials = driver.ledger.trials()
     misses = [sum(trial.value or 0.0 for trial in trials[first : first + 6]) for first in (1, 37)]
     assert misses[1] < misses[0] / 3
@@ -176,7 +183,7 @@ def test_cma_es_does_not_unlearn_when_a_trial_ends_late(database: Path) -> None:
         slow = driver.ledger.begin_trial(2)
         driver.work(7)  # the other four of its generation, and one that is pruned
         if slow and late:
-            driver.ledger.end_trial(slow.number, Succeeded(-9.0))
+            driver.ledger.end_trial(slow.number, Succeeded((-9.0,)))
         proposal = driver.ledger.begin_trial(8)
         proposed.append(proposal and proposal.params)
         driver.die()

@@ -266,7 +266,9 @@ async def test_needs_torch_for_gaussian_processes(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "again", [Succeeded(2.0), Failed(TrialReason.KILLED, "late"), Pruned("late")], ids=["succeeded", "failed", "pruned"]
+    "again",
+    [Succeeded((2.0,)), Failed(TrialReason.KILLED, "late"), Pruned("late")],
+    ids=["succeeded", "failed", "pruned"],
 )
 def test_records_a_trial_once_however_often_it_is_told(again: Outcome, tmp_path: Path) -> None:
     job = Search(tmp_path, a_job(script="true")).model
@@ -274,7 +276,7 @@ def test_records_a_trial_once_however_often_it_is_told(again: Outcome, tmp_path:
     proposal = ledger.begin_trial(1)
     assert proposal
     running = ledger._running[proposal.number]
-    ledger.end_trial(proposal.number, Succeeded(1.0))
+    ledger.end_trial(proposal.number, Succeeded((1.0,)))
     ledger._running[proposal.number] = running  # as if the storage had not said that it heard
     ledger.end_trial(proposal.number, again)
     assert [trial.value for trial in ledger.trials()] == [1.0]

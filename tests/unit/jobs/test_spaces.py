@@ -55,7 +55,7 @@ class Trials:
     def run(self, trials: int) -> list[FrozenTrial]:
         while proposal := self.ledger.begin_trial(min(trials, self.ledger.combinations)):
             metrics = {"rmse": worth(proposal.params), "rate": float(proposal.params["rate"])}
-            self.ledger.end_trial(proposal.number, Succeeded(worth(proposal.params), metrics))
+            self.ledger.end_trial(proposal.number, Succeeded((worth(proposal.params),), metrics))
         found = self.ledger.trials()
         self.ledger.close()
         return found
@@ -118,7 +118,7 @@ def test_a_limited_metric_sorts_trials(tmp_path: Path) -> None:
     found = search.run(30)
     broken = [trial for trial in found if trial.params["rate"] != 0.5]
     assert count(found).infeasible == len(broken) > 0
-    leaders = best(found, search.job.spec.objectives[0], 30)
+    leaders = best(found, search.job.spec.objectives, 30)
     assert {trial.number for trial in leaders} == {t.number for t in found} - {t.number for t in broken}
     assert {trial.params["rate"]: dict(trial.constraints) for trial in found} == {
         0.0: {"slow:max": -0.5, "fast:min": 0.5},

@@ -141,7 +141,7 @@ def test_verdict(trials: list[FrozenTrial], objective: Objective, given: dict[st
     seen = {"seconds": 0.0, "combinations": math.inf}
     budget = Budget.model_validate(limits | {name: given[name] for name in given if name in Budget.model_fields})
     found = verdict(
-        trials, objective, budget, **seen | {name: given[name] for name in given if name not in Budget.model_fields}
+        trials, [objective], budget, **seen | {name: given[name] for name in given if name not in Budget.model_fields}
     )
     assert (found and found.reason) == reason
     if found and not found.succeeded and any(trial.state == TrialState.FAIL for trial in trials):
@@ -150,12 +150,12 @@ def test_verdict(trials: list[FrozenTrial], objective: Objective, given: dict[st
 
 def test_of_equals_the_earliest_is_best() -> None:
     trials = [trial(0, 2), trial(1, 1), trial(2, 1), trial(3, 3), failed(4)]
-    assert [found.number for found in best(trials, RMSE, 3)] == [1, 2, 0]
-    assert [found.number for found in best(trials, AT_LEAST_2, 2)] == [3, 0]
+    assert [found.number for found in best(trials, [RMSE], 3)] == [1, 2, 0]
+    assert [found.number for found in best(trials, [AT_LEAST_2], 2)] == [3, 0]
 
 
 def a_status(trials: list[FrozenTrial], *, at_rest: bool = False, tracking: Tracking | None = None) -> dict[str, Any]:
-    return status(trials, RMSE, Budget(max_trials=30), tracking, (), at_rest=at_rest)
+    return status(trials, [RMSE], Budget(max_trials=30), tracking, (), at_rest=at_rest)
 
 
 def test_status_says_all_that_the_driver_owns_and_nothing_else() -> None:
@@ -201,10 +201,10 @@ def test_status_stays_small() -> None:
 def test_line_of_a_trial() -> None:
     trials = [trial(0, 2, params={"x": 0.123456789, "c": "a"}), failed(1)]
     budget = Budget(max_trials=4, timeout_seconds=70)
-    assert trial_line(trials[0], trials, RMSE, budget, seconds=62) == (
+    assert trial_line(trials[0], trials, [RMSE], budget, seconds=62) == (
         "trial 0 succeeded: rmse 2, best 2 (trial 0), 2/4 trials, 1 min 02 s so far, about 8 s left; x=0.123457 c=a"
     )
-    assert trial_line(trials[1], trials, RMSE, budget, seconds=1).startswith(
+    assert trial_line(trials[1], trials, [RMSE], budget, seconds=1).startswith(
         "trial 1 failed: ExitCode: exit code 1, best"
     )
 

@@ -27,14 +27,14 @@ DATASETS = {
 def test_measures_the_data_set_fold_by_fold(dataset: str) -> None:
     metric, at_least, metrics = DATASETS[dataset]
     replies = StringIO()
-    evaluate = objective(dataset=dataset, folds=3, metric=metric, threads=1)
-    found = evaluate(PARAMS, Trial(0, Path(), replies))
+    evaluate = objective(dataset=dataset, folds=3, threads=1)
+    found = evaluate(PARAMS, Trial(0, Path(), [metric], replies))
     reports = [json.loads(line) for line in replies.getvalue().splitlines()]
     assert set(found) == metrics == set(XGBoostCV(dataset=dataset).metrics)
     assert found[metric] > at_least
     assert [report["step"] for report in reports] == [0, 1, 2]
-    assert reports[-1]["value"] == found[metric]
-    assert evaluate(PARAMS, Trial(1, Path(), StringIO())) == found
+    assert reports[-1]["values"] == [found[metric]]
+    assert evaluate(PARAMS, Trial(1, Path(), [metric], StringIO())) == found
 
 
 def test_offers_only_parameters_that_xgboost_has() -> None:
