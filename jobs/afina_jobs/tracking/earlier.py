@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from afina_api.beginnings import EarlierSearch
 from afina_api.tuningjob import Objective, TuningJob
 from afina_jobs.search.past import Past
-from afina_jobs.tracking.runs import experiment_name
+from afina_jobs.tracking.runs import STUDY_TAG, experiment_name
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ def _read(source: EarlierSearch, job: TuningJob) -> list[Past]:
     runs = client.search_runs([experiment.experiment_id], max_results=MOST_RUNS) if experiment else []
     searches = defaultdict(list)
     for run in reversed(runs):
+        if STUDY_TAG in run.data.tags:
+            continue  # a job's own, which has its best values, too
         if all(_is_told(run, objective) for objective in job.spec.objectives) and run.data.params:
             searches[run.data.tags.get(MLFLOW_PARENT_RUN_ID, "")].append(run)
     if not searches:
