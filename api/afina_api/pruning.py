@@ -136,6 +136,9 @@ class ThresholdSettings(Model):
         return self
 
 
+ONE_OBJECTIVE_ONLY = ("SuccessiveHalving", "Hyperband", "Threshold")
+"""Prunings that keep notes on each trial in the study, or whose bounds are those of one metric."""
+
 _SETTINGS_OF = {
     "Median": "median",
     "Percentile": "percentile",

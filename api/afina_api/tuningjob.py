@@ -25,7 +25,7 @@ from afina_api.constraints import MAX_CONSTRAINTS, Constraint
 from afina_api.execution import Execution, TrialResources
 from afina_api.metrics import MetricName
 from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName, ParameterValue, check_conditions
-from afina_api.pruning import Pruning
+from afina_api.pruning import ONE_OBJECTIVE_ONLY, Pruning
 
 MAX_OBJECTIVES = 4
 MAX_TRIALS = 10_000
@@ -211,9 +211,13 @@ class Storage(Model):
         return self
 
 
+_NAMES = list(ONE_OBJECTIVE_ONLY)
 _ONE_FOR_CMA_ES = "CmaEs knows one objective only: use Hybrid, TPE or NSGAII"
 _ONE_FOR_REGRET = "acceptableRegret is of one objective only: use maxTrialsWithoutImprovement"
-_ONE_FOR_PRUNING = "pruning is of one objective only: remove it"
+_ONE_FOR_PRUNING = (
+    f"{', '.join(ONE_OBJECTIVE_ONLY)} know one objective only: use Median, Percentile or Wilcoxon, or Patient of them"
+)
+_ONE_FOR_DELTA = "minDelta is of one objective only: remove it"
 
 
 class TuningJobSpec(Model):
@@ -253,7 +257,19 @@ class TuningJobSpec(Model):
             _ONE_FOR_REGRET,
             field=".budget.acceptableRegret",
         ),
-        rule("self.objectives.size() == 1 || !has(self.pruning)", _ONE_FOR_PRUNING, field=".pruning"),
+        rule(
+            "self.objectives.size() == 1 || !has(self.pruning) ||"
+            f" !(self.pruning.name in {_NAMES} || has(self.pruning.patient) && has(self.pruning.patient.pruner)"
+            f" && self.pruning.patient.pruner.name in {_NAMES})",
+            _ONE_FOR_PRUNING,
+            field=".pruning",
+        ),
+        rule(
+            "self.objectives.size() == 1 || !has(self.pruning) || !has(self.pruning.patient) ||"
+            " self.pruning.patient.minDelta == 0.0",
+            _ONE_FOR_DELTA,
+            field=".pruning.patient.minDelta",
+        ),
         rule(
             "!has(self.execution) || !has(self.execution.workers) || !has(self.budget) ||"
             " !has(self.budget.parallelTrials) || self.execution.workers <= self.budget.parallelTrials",
@@ -305,7 +321,8 @@ class TuningJobSpec(Model):
     """Earlier searches of a similar problem that Hybrid learns from, by the names of parameters. While the results
     contradict what they made expect, they are left out."""
     pruning: Pruning | None = None
-    """Ends trials early whose intermediate values look bad. Unset: none is ended."""
+    """Ends trials early whose intermediate values look bad; of several objectives, those that look so in each of them
+    and in their weighted mean. Unset: none is ended."""
     budget: Annotated[Budget, Field(default_factory=Budget)]
     """When the search is over."""
     trial: Trial
@@ -382,7 +399,12 @@ class TuningJobSpec(Model):
         if self.budget.acceptable_regret is not None:
             raise ValueError(_ONE_FOR_REGRET)
         if self.pruning:
-            raise ValueError(_ONE_FOR_PRUNING)
+            patient = self.pruning.patient
+            names = {self.pruning.name, patient.pruner.name if patient and patient.pruner else ""}
+            if names & set(ONE_OBJECTIVE_ONLY):
+                raise ValueError(_ONE_FOR_PRUNING)
+            if patient and patient.min_delta:
+                raise ValueError(_ONE_FOR_DELTA)
         return self
 
     @model_validator(mode="after")

@@ -199,10 +199,23 @@ REFUSED: dict[str, Refused] = {
         "spec.budget.acceptableRegret",
         "acceptableRegret is of one objective only: use maxTrialsWithoutImprovement",
     ),
-    "pruning for two objectives": Refused(
-        {"spec.objectives": _TWO, "spec.pruning": {"name": "Median"}},
+    "halving for two objectives": Refused(
+        {"spec.objectives": _TWO, "spec.pruning": {"name": "SuccessiveHalving"}},
         "spec.pruning",
-        "pruning is of one objective only: remove it",
+        "SuccessiveHalving, Hyperband, Threshold know one objective only: use Median, Percentile or Wilcoxon",
+    ),
+    "Patient of Hyperband for two objectives": Refused(
+        {
+            "spec.objectives": _TWO,
+            "spec.pruning": {"name": "Patient", "patient": {"patience": 1, "pruner": {"name": "Hyperband"}}},
+        },
+        "spec.pruning",
+        "SuccessiveHalving, Hyperband, Threshold know one objective only: use Median, Percentile or Wilcoxon",
+    ),
+    "a delta of two objectives": Refused(
+        {"spec.objectives": _TWO, "spec.pruning": {"name": "Patient", "patient": {"patience": 1, "minDelta": 0.1}}},
+        "spec.pruning.patient.minDelta",
+        "minDelta is of one objective only: remove it",
     ),
     "goal in other words": Refused(
         {"spec.objectives.0": {"metric": "rmse", "goal": "minimize"}},
@@ -560,6 +573,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     },
     "placeholders": {"spec.trial.command.argv": ["sh", "-c", "$(params.max_depth) $(params.booster) $(date)"]},
     "two objectives": {"spec.objectives": _TWO, "spec.budget.maxTrialsWithoutImprovement": 5},
+    "two objectives and pruning": {
+        "spec.objectives": _TWO,
+        "spec.pruning": {"name": "Patient", "patient": {"patience": 1, "pruner": {"name": "Wilcoxon"}}},
+    },
     "four objectives": {"spec.objectives": [{"metric": m, "goal": "Minimize"} for m in "abcd"]},
     "CmaEs over some numbers": {"spec.algorithm": {"name": "CmaEs"}},
     "Grid over steps": {"spec.algorithm": {"name": "Grid"}, f"{_PARAMETER}.float": {"min": 0, "max": 1, "step": 0.25}},

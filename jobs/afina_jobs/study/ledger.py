@@ -29,6 +29,7 @@ from afina_api.tuningjob import TuningJob, WarmStart
 from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded, Value
 from afina_jobs.search.first import GivenFirst
 from afina_jobs.search.grid import GridSampler
+from afina_jobs.search.jointpruner import JointPruner
 from afina_jobs.search.past import History, Past
 from afina_jobs.search.pruners import pruner_for
 from afina_jobs.search.samplers import sampler_for
@@ -98,7 +99,9 @@ class Ledger:
         self.combinations: float = sampler.size if isinstance(sampler, GridSampler) else math.inf
         """How many sets of parameters there are to try; infinite for all algorithms but Grid."""
         self._study.sampler = GivenFirst(sampler, given) if given else sampler
-        self._study.pruner = pruner_for(job.spec.pruning)
+        several, pruner = len(job.spec.objectives) > 1, pruner_for(job.spec.pruning)
+        self._joint = JointPruner(pruner, job.spec.objectives) if several and job.spec.pruning else None
+        self._study.pruner = pruner_for(None) if several else pruner
         self._running: dict[int, _Running] = {}
 
     def _earlier(self, earlier: Callable[[], Sequence[Past]]) -> list[Past]:
@@ -164,6 +167,8 @@ class Ledger:
             return False
         patiently(lambda: record(running.trial, report))
         running.steps.add(report.step)
+        if self._joint:
+            return self._joint.prune(self.trials(), number)
         return len(report.values) == 1 and patiently(running.trial.should_prune)
 
     def end_trial(self, number: int, outcome: Outcome) -> None:
