@@ -63,8 +63,8 @@ def _succeeded(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-_PLOTS: dict[str, Callable[..., Figure]] = {
-    "history": show.plot_optimization_history,
+_HISTORY = show.plot_optimization_history
+_VALUES: dict[str, Callable[..., Figure]] = {
     "parallel_coordinate": show.plot_parallel_coordinate,
     "slice": show.plot_slice,
     "contour": _contour,
@@ -103,13 +103,14 @@ def _figures(study: Study, objectives: Sequence[Objective]) -> Iterator[tuple[st
     """Each plot's name, and what draws it."""
     if len(objectives) == 1:
         metric = objectives[0].metric
+        yield "history", partial(_HISTORY, study, target_name=metric)
         yield "param_importances", partial(_importances, study, metric)
-        for name, plot in _PLOTS.items():
+        for name, plot in _VALUES.items():
             yield name, partial(plot, study, target_name=metric)
         return
     yield from front_plots(study, objectives)
     for index, objective in enumerate(objectives):
-        for name, plot in _PLOTS.items():
+        for name, plot in {"history": _HISTORY, **_VALUES}.items():
             yield f"{name}_{index}", partial(plot, study, target=partial(_value, index), target_name=objective.metric)
 
 

@@ -23,7 +23,7 @@ SPACE: dict[str, BaseDistribution] = {
     "kind": CategoricalDistribution(["a", "b"]),
 }
 EACH = ["history", "parallel_coordinate", "slice", "contour"]
-ONE = ["param_importances", *EACH]
+ONE = ["history", "param_importances", "parallel_coordinate", "slice", "contour"]
 
 
 def a_study(trials: int, objectives: int = 1) -> optuna.Study:
