@@ -88,6 +88,7 @@ def test_conditions_constraints_and_a_search_that_begins_with_them(afina: Cluste
     afina.apply(later, namespace=namespace)
     warm = wait_ended(afina, namespace, "later")
     assert warm["status"]["warmStart"] == {"trials": 16}
+    assert warm["status"]["best"][0]["values"] == {"loss": 2}, "begins where the earlier one ended"
 
 
 def test_two_objectives(afina: Cluster, namespace: str) -> None:

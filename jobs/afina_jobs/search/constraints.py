@@ -1,6 +1,6 @@
 """What the parameters of a trial must keep among each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
@@ -39,6 +39,16 @@ class Expressions:
             ConstraintError: one cannot be evaluated.
         """
         return all(_evaluate(name, text, params) for name, text, names in self._rules if names <= params.keys())
+
+
+def violations(limits: Sequence[Constraint], metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """By how much each limit is broken, by a name of its own; 0 or less where it is kept."""
+    for limit in limits:
+        value = metrics[str(limit.metric)]
+        if limit.max is not None:
+            yield f"{limit.name}:max", value - limit.max
+        if limit.min is not None:
+            yield f"{limit.name}:min", limit.min - value
 
 
 def _evaluate(name: str, text: str, params: Mapping[str, Value]) -> bool:

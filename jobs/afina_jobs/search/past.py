@@ -21,12 +21,21 @@ class Past:
     """The objectives of each, smaller is better."""
 
     @classmethod
+    def judged(
+        cls, params: Sequence[Mapping[str, Any]], values: Sequence[Sequence[float]], broken: Sequence[bool]
+    ) -> "Past":
+        """One in which a trial that broke a constraint counts as bad as the worst."""
+        worst = [max(column) for column in zip(*values, strict=True)]
+        return cls(params, [worst if bad else own for own, bad in zip(values, broken, strict=True)])
+
+    @classmethod
     def of(cls, study: Study) -> "Past":
         """The past that a study is."""
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in study.directions]
         values = [[sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in trials]
-        return cls([trial.params for trial in trials], values)
+        broken = [any(violation > 0 for violation in trial.constraints.values()) for trial in trials]
+        return cls.judged([trial.params for trial in trials], values, broken)
 
     def in_space(self, space: Mapping[str, BaseDistribution]) -> "Past":
         """The same with parameters that were kept as text as those of a space; others are left out."""

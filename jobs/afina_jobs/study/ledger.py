@@ -10,7 +10,7 @@ import json
 import math
 import secrets
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,10 +23,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.beginnings import InitialConfig
-from afina_api.constraints import Constraint
 from afina_api.reasons import TrialReason
 from afina_api.tuningjob import TuningJob, WarmStart
 from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded, Value
+from afina_jobs.search.constraints import violations
 from afina_jobs.search.first import GivenFirst
 from afina_jobs.search.grid import GridSampler
 from afina_jobs.search.jointpruner import JointPruner
@@ -233,16 +233,6 @@ class Ledger:
     def record_seconds(self, seconds: float) -> None:
         """Record the seconds of search, those of earlier drivers included."""
         patiently(lambda: self._study.set_user_attr(_SECONDS, seconds))
-
-
-def violations(limits: Sequence[Constraint], metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """By how much each limit is broken, by a name of its own; 0 or less where it is kept."""
-    for limit in limits:
-        value = metrics[str(limit.metric)]
-        if limit.max is not None:
-            yield f"{limit.name}:max", value - limit.max
-        if limit.min is not None:
-            yield f"{limit.name}:min", limit.min - value
 
 
 def _values(config: InitialConfig) -> dict[str, Value]:

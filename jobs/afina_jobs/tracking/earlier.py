@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -12,7 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from afina_api.beginnings import EarlierSearch
+from afina_api.constraints import Constraint
 from afina_api.tuningjob import Objective, TuningJob
+from afina_jobs.search.constraints import violations
 from afina_jobs.search.past import Past
 from afina_jobs.tracking.runs import STUDY_TAG, experiment_name
 
@@ -64,14 +66,21 @@ def _read(source: EarlierSearch, job: TuningJob) -> list[Past]:
         raise NoEarlierSearchError(
             f"spec.warmStartFrom: MLflow has no experiment {name!r} with runs that tell {metrics}"
         )
-    return [_past(found, job.spec.objectives) for found in searches.values()]
+    return [_past(found, job) for found in searches.values()]
 
 
 def _is_told(run: Run, objective: Objective) -> bool:
     return run.info.status == "FINISHED" and math.isfinite(run.data.metrics.get(objective.metric, math.nan))
 
 
-def _past(runs: Sequence[Run], objectives: Sequence[Objective]) -> Past:
-    signs = {objective.metric: 1.0 if objective.goal == "Minimize" else -1.0 for objective in objectives}
+def _past(runs: Sequence[Run], job: TuningJob) -> Past:
+    signs = {objective.metric: 1.0 if objective.goal == "Minimize" else -1.0 for objective in job.spec.objectives}
     values = [[sign * run.data.metrics[metric] for metric, sign in signs.items()] for run in runs]
-    return Past([run.data.params for run in runs], values)
+    broken = [_is_broken(run.data.metrics, job.spec.constraints) for run in runs]
+    return Past.judged([run.data.params for run in runs], values, broken)
+
+
+def _is_broken(metrics: Mapping[str, float], constraints: Sequence[Constraint]) -> bool:
+    """Whether metrics break a constraint of this job; one of what the earlier search did not tell is kept."""
+    limits = [constraint for constraint in constraints if constraint.metric in metrics]
+    return any(violation > 0 for _, violation in violations(limits, metrics))

@@ -210,6 +210,12 @@ def test_a_search_begins_with_what_an_earlier_one_found(mlflow_server: MlflowSer
     (trial,) = later.trials()
     assert trial.params["n"] == 7
     assert trial.params["x"] < 0.3
+    (tmp_path / "limited").mkdir()
+    limits = {"constraints": [{"name": "not-seven", "metric": "rmse", "min": 1}]}
+    limited = Driver(tmp_path / "limited", job | {"spec": job["spec"] | limits}, env=env)
+    assert limited.run() == 0, limited.log()
+    (trial,) = limited.trials()
+    assert trial.params["n"] in (6, 8), "what breaks the constraint now counts as bad"
     (tmp_path / "wrong").mkdir()
     job["spec"]["warmStartFrom"] = [{"tuningJobRef": {"name": "never"}}]
     wrong = Driver(tmp_path / "wrong", job, env=env)

@@ -1,10 +1,12 @@
 """What earlier searches make us expect of points of this one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 
+from afina_jobs.search.hybrid.conditions import Conditions
 from afina_jobs.search.hybrid.gp import GaussianProcess, fit
 from afina_jobs.search.hybrid.space import Floats, Indices, UnitSpace
 from afina_jobs.search.hybrid.surrogate import best_and_last, half_ranked, spearman, standardised
@@ -16,6 +18,21 @@ MOST_TRIALS = 100
 """So many of a longer one are learned from: the best half and the last of the others."""
 _LEAST_RESULTS = 4
 """Fewer results contradict nothing."""
+
+
+@dataclass(frozen=True)
+class _Trend:
+    """A model of one earlier search."""
+
+    columns: Indices
+    """The parameters that it shares with this search."""
+    conditions: Conditions
+    """Which of them its points have: what it never saw together, it must not be asked about."""
+    process: GaussianProcess
+
+    def predict(self, points: Floats) -> Floats:
+        mean, _ = self.process.predict(self.conditions.settle(points[:, self.columns]))
+        return mean
 
 
 class Trends:
@@ -33,8 +50,8 @@ class Trends:
     def predict(self, points: Floats) -> Floats:
         """What each earlier search expects, smaller is better, standardised; shape (n, h)."""
         found = np.zeros((len(points), len(self._models)))
-        for index, (columns, process) in enumerate(self._models):
-            found[:, index], _ = process.predict(points[:, columns])
+        for index, model in enumerate(self._models):
+            found[:, index] = model.predict(points)
         return found
 
 
@@ -45,17 +62,20 @@ def agreement(points: Floats, values: Floats, trends: Trends) -> float | None:
     return spearman(trends.predict(points).mean(axis=1), _joined(values))
 
 
-def _learn(past: Past, space: Mapping[str, BaseDistribution]) -> tuple[Indices, GaussianProcess] | None:
+def _learn(past: Past, space: Mapping[str, BaseDistribution]) -> _Trend | None:
     known = {name for params in past.params for name in params}
     shared = {name: distribution for name, distribution in space.items() if name in known}
     if len(past.params) < LEAST_TRIALS or not shared:
         return None
     values = _joined(np.array(past.values))
     chosen = best_and_last(values, MOST_TRIALS)
-    unit = UnitSpace(shared)
-    points = unit.encode_all([past.params[index] for index in chosen])
-    columns = np.flatnonzero([name in shared for name in space])
-    return columns, fit(points, half_ranked(values[chosen]), unit.categorical)
+    unit, params = UnitSpace(shared), [past.params[index] for index in chosen]
+    points = unit.encode_all(params)
+    return _Trend(
+        columns=np.flatnonzero([name in shared for name in space]),
+        conditions=Conditions(unit, points, unit.lacking(params)),
+        process=fit(points, half_ranked(values[chosen]), unit.categorical),
+    )
 
 
 def _joined(values: Floats) -> Floats:

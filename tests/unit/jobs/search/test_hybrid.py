@@ -11,7 +11,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from afina_jobs.search import HybridSampler
-from afina_jobs.search.past import History
+from afina_jobs.search.hybrid.history import Trends
+from afina_jobs.search.hybrid.space import UnitSpace
+from afina_jobs.search.past import History, Past
 
 Params = Mapping[str, Any]
 SPACE: dict[str, BaseDistribution] = {
@@ -168,6 +170,29 @@ def test_conditional_parameters_are_proposed_together_with_what_they_hang_on() -
 
     hybrid = np.mean([run(HybridSampler(seed=seed)) for seed in range(8)])
     assert hybrid < 0.5 * np.mean([run(optuna.samplers.RandomSampler(seed=seed)) for seed in range(8)])
+
+
+def test_an_earlier_search_says_nothing_of_a_parameter_that_a_condition_took_away() -> None:
+    """All that it tried without a momentum was bad: that is not to be mistaken for what a momentum is good for."""
+    space: dict[str, BaseDistribution] = {
+        "kind": CategoricalDistribution(["sgd", "adam"]),
+        "momentum": FloatDistribution(0, 1),
+    }
+    tried = [{"kind": "adam"}] * 4 + [{"kind": "sgd", "momentum": value / 10} for value in range(8)]
+    past = Past(tried, [[9.0]] * 4 + [[value / 10] for value in range(8)])
+    unit = UnitSpace(space)
+    asked = [{"kind": kind, "momentum": value} for kind in ("sgd", "adam") for value in (0.1, 0.5)]
+    good, worse, *bad = Trends([past], space).predict(unit.encode_all(asked))[:, 0]
+    assert good < worse < bad[0] == bad[1]
+
+
+def test_a_past_trial_that_broke_a_constraint_counts_as_the_worst() -> None:
+    study = optuna.create_study(direction="maximize")
+    for value, excess in ((1.0, 0.0), (3.0, 0.5), (2.0, -1.0)):
+        trial = study.ask()
+        trial.set_constraint("memory", excess)
+        study.tell(trial, value)
+    assert Past.of(study).values == [[-1.0], [-1.0], [-2.0]]
 
 
 def test_two_objectives_spread_along_the_front() -> None:
