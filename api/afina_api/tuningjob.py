@@ -1,186 +1,44 @@
 """TuningJob: searches the parameters of a program for the best values of its objectives."""
 
-import re
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from afina_api.algorithm import Algorithm
 from afina_api.base import (
     FINISHED,
     STARTED,
     DnsSubdomain,
-    LocalReference,
     Metadata,
     Model,
-    Status,
-    Tracking,
     Volume,
     fixed_after_start,
     refuse_duplicates,
     rule,
 )
 from afina_api.beginnings import MAX_EARLIER_SEARCHES, MAX_INITIAL_CONFIGS, EarlierSearch, InitialConfig
+from afina_api.budget import Budget
 from afina_api.constraints import MAX_CONSTRAINTS, Constraint
-from afina_api.execution import Execution, TrialResources
-from afina_api.metrics import MetricName
-from afina_api.parameters import MAX_PARAMETERS, Parameter, ParameterName, ParameterValue, check_conditions
+from afina_api.execution import Execution
+from afina_api.objective import Objective
+from afina_api.parameters import MAX_PARAMETERS, Parameter, check_conditions
 from afina_api.pruning import ONE_OBJECTIVE_ONLY, Pruning
+from afina_api.trial import PLACEHOLDER, Trial
+from afina_api.tuningstatus import TuningJobStatus
 
 MAX_OBJECTIVES = 4
-MAX_TRIALS = 10_000
 MAX_GRID = 100_000
-MAX_IMPORTANCES = 20
-MAX_SUMMARY = 128
-PLACEHOLDER = re.compile(r"\$\(params\.([^)]*)\)")
-"""A parameter's place in `trial.command.argv`, as Tekton writes it."""
 PLACEHOLDER_NAMES = "$(params.NAME) must name a parameter of the spec"
-
 
 _ONLY_HYBRID = "warmStartFrom needs algorithm.name Hybrid: no other learns from earlier searches"
 _NOT_GRID = "Grid tries every combination: remove initialConfigs"
-
-
-class Objective(Model):
-    """A metric and which way is better."""
-
-    metric: MetricName
-    """Name of the metric, as the trial reports it."""
-    goal: Literal["Minimize", "Maximize"]
-    """Which way is better."""
-    target: float | None = None
-    """The job ends, succeeded, when a trial is at least as good as this; where several objectives have one, as all."""
-    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    """How much it counts beside the other objectives when one trial of the Pareto front is picked."""
-
-
-class Budget(Model):
-    """When the search is over. All its ends are here, since all may be moved while the job runs."""
-
-    max_trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 20
-    """So many trials are evaluated."""
-    parallel_trials: Annotated[int, Field(ge=1, le=64)] = 1
-    """So many of them at a time. The pod's resources are sized for it, so it cannot grow after the start."""
-    max_failed_trials: Annotated[int, Field(ge=0, le=MAX_TRIALS)] = 3
-    """One more failed trial than this and the job has failed."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
-    """The search ends after so many seconds, suspended time not counted; what was found by then stands."""
-    max_trials_without_improvement: Annotated[int, Field(ge=1, le=MAX_TRIALS)] | None = None
-    """The search ends when so many trials in a row were not better than the best, or of several objectives did not
-    change the Pareto front; failed ones do not count."""
-    acceptable_regret: Annotated[float, Field(gt=0)] | None = None
-    """The search ends when the best value is likely to be this close to the best that there is, in the metric's unit.
-    How close is estimated, for the worse, from 20 succeeded trials on. Of one objective only."""
-
-
-class Source(Model):
-    """Files that the trial needs."""
-
-    config_map_ref: LocalReference
-    """Each key of this ConfigMap is a file in the trial's working directory, importable from Python."""
-
-
-class PythonObjective(Model):
-    """A Python function as the objective."""
-
-    entrypoint: Annotated[
-        str,
-        StringConstraints(
-            pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$", max_length=253
-        ),
-    ]
-    """`module:function`. It is called as `function(params, trial)` and returns the metric's value or a dict of
-    metrics; `trial.report(value, step)` tells an intermediate value."""
-
-
-class CommandObjective(Model):
-    """A program in any language as the objective."""
-
-    argv: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(min_length=1, max_length=64)]
-    """Program and arguments; no shell reads them. `$(params.NAME)` is replaced by the parameter's value."""
-
-
-class BuiltinObjective(Model):
-    """An objective that comes with Afina."""
-
-    name: Literal["xgboost-cv"]
-    """xgboost-cv: cross-validated XGBoost on a data set that ships with scikit-learn."""
-    config: Annotated[
-        dict[str, Any],
-        WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": 50}),
-        Field(default_factory=dict),
-    ]
-    """Settings of the objective, as its documentation says."""
-
-
-class EnvVar(Model):
-    """An environment variable of the trial."""
-
-    rules: ClassVar = (
-        rule("!self.name.startsWith('AFINA_')", "names that begin with AFINA_ are Afina's own", field=".name"),
-    )
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", min_length=1, max_length=253)]
-    """Name of the variable."""
-    value: Annotated[str, Field(max_length=4096)]
-    """Its value."""
-
-    @field_validator("name")
-    @classmethod
-    def _name_is_not_reserved(cls, name: str) -> str:
-        if name.startswith("AFINA_"):
-            raise ValueError("names that begin with AFINA_ are Afina's own")
-        return name
-
-
-class Trial(Model):
-    """How one set of parameters is evaluated."""
-
-    rules: ClassVar = (
-        rule(
-            "[has(self.python), has(self.command), has(self.builtin)].filter(x, x).size() == 1",
-            "a trial is exactly one of python, command or builtin",
-        ),
-    )
-
-    source: Source | None = None
-    """Files that the trial needs."""
-    python: PythonObjective | None = None
-    """A Python function as the objective."""
-    command: CommandObjective | None = None
-    """A program in any language as the objective."""
-    builtin: BuiltinObjective | None = None
-    """An objective that comes with Afina."""
-    image: (
-        Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$", min_length=1, max_length=512)]
-        | None
-    ) = None
-    """Image to run in, built upon afina-runtime. Unset: the one of the installation."""
-    env: Annotated[
-        list[EnvVar],
-        Field(
-            max_length=100,
-            default_factory=list,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-        ),
-    ]
-    """Environment variables of the trial."""
-    resources: Annotated[TrialResources, Field(default_factory=TrialResources)]
-    """What one trial may use."""
-    timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
-    """A trial that takes longer is stopped and counts as failed."""
-
-    @model_validator(mode="after")
-    def _is_exactly_one_kind(self) -> Self:
-        if sum(kind is not None for kind in (self.python, self.command, self.builtin)) != 1:
-            raise ValueError("a trial is exactly one of python, command or builtin")
-        return self
-
-    @field_validator("env")
-    @classmethod
-    def _env_names_are_unique(cls, env: list[EnvVar]) -> list[EnvVar]:
-        refuse_duplicates([variable.name for variable in env])
-        return env
+_NAMES = list(ONE_OBJECTIVE_ONLY)
+_ONE_FOR_CMA_ES = "CmaEs knows one objective only: use Hybrid, TPE or NSGAII"
+_ONE_FOR_REGRET = "acceptableRegret is of one objective only: use maxTrialsWithoutImprovement"
+_ONE_FOR_PRUNING = (
+    f"{', '.join(ONE_OBJECTIVE_ONLY)} know one objective only: use Median, Percentile or Wilcoxon, or Patient of them"
+)
+_ONE_FOR_DELTA = "minDelta is of one objective only: remove it"
 
 
 class SecretKeyReference(Model):
@@ -209,15 +67,6 @@ class Storage(Model):
         if self.volume and self.database_secret_ref:
             raise ValueError("storage is one of volume or databaseSecretRef")
         return self
-
-
-_NAMES = list(ONE_OBJECTIVE_ONLY)
-_ONE_FOR_CMA_ES = "CmaEs knows one objective only: use Hybrid, TPE or NSGAII"
-_ONE_FOR_REGRET = "acceptableRegret is of one objective only: use maxTrialsWithoutImprovement"
-_ONE_FOR_PRUNING = (
-    f"{', '.join(ONE_OBJECTIVE_ONLY)} know one objective only: use Median, Percentile or Wilcoxon, or Patient of them"
-)
-_ONE_FOR_DELTA = "minDelta is of one objective only: remove it"
 
 
 class TuningJobSpec(Model):
@@ -425,116 +274,6 @@ class TuningJobSpec(Model):
                 if name not in names:
                     raise ValueError(f"trial.command.argv: $(params.{name}): {PLACEHOLDER_NAMES}: {', '.join(names)}")
         return self
-
-
-class TrialCounts(Model):
-    """How many trials are in which state."""
-
-    total: Annotated[int, Field(ge=0)] = 0
-    """All of them."""
-    running: Annotated[int, Field(ge=0)] = 0
-    """Being evaluated now."""
-    succeeded: Annotated[int, Field(ge=0)] = 0
-    """Ended with a value."""
-    failed: Annotated[int, Field(ge=0)] = 0
-    """Ended without one."""
-    pruned: Annotated[int, Field(ge=0)] = 0
-    """Ended early, on purpose."""
-    infeasible: Annotated[int, Field(ge=1)] | None = None
-    """Of those that succeeded, those that break a constraint. Unset: none does."""
-
-
-class BestTrial(Model):
-    """A trial that none is better than."""
-
-    number: Annotated[int, Field(ge=0)]
-    """Number of the trial, from 0."""
-    values: Annotated[dict[str, float], Field(max_length=8)]
-    """Value of each objective."""
-    params: Annotated[list[ParameterValue], Field(max_length=MAX_PARAMETERS)]
-    """Its parameters."""
-
-
-class ParetoFront(Model):
-    """The trials that none is better than in every respect."""
-
-    size: Annotated[int, Field(ge=0)]
-    """How many there are. Trials with the same values count as one, the earliest."""
-
-
-class TrialFailure(Model):
-    """The last trial that failed, and why."""
-
-    number: Annotated[int, Field(ge=0)]
-    """Number of the trial, from 0."""
-    reason: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]*$", max_length=63)]
-    """Why, as one documented CamelCase word."""
-    message: Annotated[str, Field(max_length=1024)]
-    """Why, for people: the last line it logged, or the exception."""
-
-
-class ParameterImportance(Model):
-    """How much a parameter decides about the value."""
-
-    name: ParameterName
-    """Name of the parameter."""
-    value: Annotated[float, Field(ge=0, le=1)]
-    """Its share; those of all parameters sum up to 1."""
-
-
-class WarmStart(Model):
-    """What earlier searches are good for."""
-
-    trials: Annotated[int, Field(ge=0)]
-    """So many of their trials were found."""
-    agreement: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """Spearman's rank correlation of the results with what was expected of them, once there are enough. While it is 0
-    or less, the earlier searches are left out."""
-
-
-class Forecast(Model):
-    """What more trials would likely bring: with 80 % probability, or more, a best value between the two."""
-
-    trials: Annotated[int, Field(ge=1)]
-    """After so many more trials: those that the budget has left, or as many again as there were."""
-    optimistic: float
-    """One search in ten would find a better best value than this."""
-    pessimistic: float
-    """At most one search in ten would find none that is as good as this, which often is the best value so far."""
-
-
-class Summary(Model):
-    """The state at a glance, as `kubectl get` shows it."""
-
-    best: Annotated[str, Field(max_length=MAX_SUMMARY)] = ""
-    """Best value so far, with its metric; of several objectives, the values of the trial that is picked."""
-    trials: Annotated[str, Field(max_length=32)] = ""
-    """Trials ended, of those in the budget."""
-
-
-class TuningJobStatus(Status):
-    """What the operator (conditions, times) and the driver (all else) observed."""
-
-    trials: TrialCounts | None = None
-    """How many trials are in which state."""
-    best: Annotated[list[BestTrial] | None, Field(max_length=5)] = None
-    """The best trials, best first. Of several objectives, trials of the Pareto front: first the one that is nearest to
-    the best value of each, by their weights; then those that are farthest from all that stand before them."""
-    front: ParetoFront | None = None
-    """The Pareto front; only where there are several objectives."""
-    importance: Annotated[list[ParameterImportance] | None, Field(max_length=MAX_IMPORTANCES)] = None
-    """Which parameters decide about the value, or about reaching the Pareto front, by PED-ANOVA, the weightiest first;
-    from 10 succeeded trials on."""
-    forecast: Forecast | None = None
-    """What more trials would likely bring; from 10 succeeded trials on, and of one objective only."""
-    warm_start: WarmStart | None = None
-    """What the earlier searches are good for."""
-    last_failure: TrialFailure | None = None
-    """The last trial that failed, and why."""
-    summary: Summary | None = None
-    """The state at a glance."""
-    tracking: Tracking | None = None
-    """Where the job's runs are in MLflow."""
 
 
 class TuningJob(Model):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from afina_api.reasons import TrialReason
-from afina_api.tuningjob import PLACEHOLDER
+from afina_api.trial import PLACEHOLDER
 
 Value = str | int | float
 Params = Mapping[str, Value]

@@ -13,8 +13,9 @@ from typing import Protocol
 
 from optuna.trial import FrozenTrial
 
+from afina_api.budget import Budget
+from afina_api.objective import Objective
 from afina_api.reasons import Reason
-from afina_api.tuningjob import Budget, Objective
 from afina_jobs.contract import Pruned, Report
 from afina_jobs.objectives.base import InvalidObjectiveError, Slot
 from afina_jobs.progress import trial_line

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from afina_api.base import Model
-from afina_api.tuningjob import Budget, TuningJob
+from afina_api.budget import Budget
+from afina_api.tuningjob import TuningJob
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)

@@ -5,7 +5,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.tuningjob import Budget, Objective
+from afina_api.budget import Budget
+from afina_api.objective import Objective
 from afina_jobs.durations import duration
 from afina_jobs.study.standing import best, count, ended, failure_text, front, in_words, value_of
 

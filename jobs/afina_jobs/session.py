@@ -5,8 +5,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from afina_api.budget import Budget
 from afina_api.reasons import Reason
-from afina_api.tuningjob import Budget, TuningJob, TuningJobSpec
+from afina_api.tuningjob import TuningJob, TuningJobSpec
 from afina_jobs.builtin.settings import BuiltinSettingsError
 from afina_jobs.engine import Engine, Listener
 from afina_jobs.objectives.base import Place, Slot

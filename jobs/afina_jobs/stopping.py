@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from afina_api.budget import Budget
+from afina_api.objective import Objective
 from afina_api.reasons import Reason
-from afina_api.tuningjob import Budget, Objective, TrialCounts
+from afina_api.tuningstatus import TrialCounts
 from afina_jobs.study.standing import count, ended, failure_text, front, in_words, last_failure
 
 _SUCCESSES = (

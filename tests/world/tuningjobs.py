@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from afina_api.reasons import Reason
-from afina_api.tuningjob import TuningJobStatus
+from afina_api.tuningstatus import TuningJobStatus
 from afina_operator.resources import RAY_CLUSTERS, TUNING_JOBS, Json, Ref
 from afina_operator.tuningjob.objects import KIND
 from world.apiserver import ApiServer

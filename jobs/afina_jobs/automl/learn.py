@@ -15,7 +15,7 @@ from afina_api.automljob import AutoMLJob, RegisteredModel
 from afina_api.base import Tracking
 from afina_api.execution import TrialResources
 from afina_api.reasons import AutoMLReason
-from afina_api.tuningjob import PythonObjective, Trial
+from afina_api.trial import PythonObjective, Trial
 from afina_jobs.automl import checkpoint, manifest, report
 from afina_jobs.automl.candidates import Candidate, candidates
 from afina_jobs.automl.checkpoint import Checkpoint

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from afina_api.reasons import TrialReason
-from afina_api.tuningjob import PLACEHOLDER
+from afina_api.trial import PLACEHOLDER
 from afina_jobs.contract import (
     MAX_METRICS,
     Failed,

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 
-from afina_api.tuningjob import Trial
+from afina_api.trial import Trial
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _PRIVATE = ("AFINA_", "KUBERNETES_", "RAY_")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.tuningjob import ParameterImportance
+from afina_api.tuningstatus import ParameterImportance
 from afina_jobs.study.importance import importances
 from afina_jobs.study.thread import StudyThread
 

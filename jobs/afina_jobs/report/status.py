@@ -8,12 +8,12 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from afina_api.base import Tracking, as_json, drivers_part
+from afina_api.budget import Budget
+from afina_api.objective import Objective
 from afina_api.parameters import ParameterValue
-from afina_api.tuningjob import (
+from afina_api.tuningstatus import (
     MAX_SUMMARY,
     BestTrial,
-    Budget,
-    Objective,
     ParameterImportance,
     ParetoFront,
     Summary,

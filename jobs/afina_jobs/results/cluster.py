@@ -10,8 +10,8 @@ from mlflow.exceptions import MlflowException
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from afina_api.objective import Objective
 from afina_api.parameters import Parameter
-from afina_api.tuningjob import Objective
 from afina_jobs.results.record import NoRecordError, Record
 from afina_jobs.search.space import Distribution, distribution
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON

@@ -8,7 +8,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 from plotly.graph_objects import Bar, Figure, Scatter
 
-from afina_api.tuningjob import Objective
+from afina_api.objective import Objective
 from afina_jobs.progress import parameters
 from afina_jobs.study.importance import importances
 from afina_jobs.study.standing import best, front, is_feasible

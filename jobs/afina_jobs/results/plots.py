@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
-from afina_api.tuningjob import Objective
+from afina_api.objective import Objective
 from afina_jobs.progress import headline
 from afina_jobs.results.frontplots import front_plots
 from afina_jobs.study.importance import evaluator

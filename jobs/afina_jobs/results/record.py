@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from afina_api.tuningjob import Objective
+from afina_api.objective import Objective
 from afina_jobs.study.ledger import WEIGHTS
 from afina_jobs.study.storage import ForeignTablesError, open_storage, sqlite_url
 

@@ -9,7 +9,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.tuningjob import Objective
+from afina_api.objective import Objective
 from afina_jobs.study.front import Floats
 from afina_jobs.study.reports import reports_of
 

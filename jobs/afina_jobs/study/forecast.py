@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.tuningjob import Budget, Forecast, Objective
+from afina_api.budget import Budget
+from afina_api.objective import Objective
+from afina_api.tuningstatus import Forecast
 from afina_jobs.study.standing import count, ended, value_of
 
 MIN_TRIALS = 10

@@ -5,7 +5,7 @@ import warnings
 import optuna
 from optuna.trial import TrialState
 
-from afina_api.tuningjob import MAX_IMPORTANCES, ParameterImportance
+from afina_api.tuningstatus import MAX_IMPORTANCES, ParameterImportance
 from afina_models.imports import without
 
 with without("sklearn"):  # of use for importances of another kind

@@ -24,7 +24,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.beginnings import InitialConfig
 from afina_api.reasons import TrialReason
-from afina_api.tuningjob import TuningJob, WarmStart
+from afina_api.tuningjob import TuningJob
+from afina_api.tuningstatus import WarmStart
 from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded, Value
 from afina_jobs.search.constraints import violations
 from afina_jobs.search.first import GivenFirst

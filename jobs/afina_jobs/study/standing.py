@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.tuningjob import Objective, TrialCounts
+from afina_api.objective import Objective
+from afina_api.tuningstatus import TrialCounts
 from afina_jobs.study.front import Floats, knee_first, pareto_front
 from afina_jobs.study.ledger import MESSAGE, REASON
 

@@ -13,7 +13,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from afina_api.beginnings import EarlierSearch
 from afina_api.constraints import Constraint
-from afina_api.tuningjob import Objective, TuningJob
+from afina_api.objective import Objective
+from afina_api.tuningjob import TuningJob
 from afina_jobs.search.constraints import violations
 from afina_jobs.search.past import Past
 from afina_jobs.tracking.runs import STUDY_TAG, experiment_name

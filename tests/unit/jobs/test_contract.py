@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from afina_api.reasons import Reason, TrialReason
 from afina_api.termination import termination_message
-from afina_api.tuningjob import Trial
+from afina_api.trial import Trial
 from afina_jobs.contract import (
     Report,
     Succeeded,

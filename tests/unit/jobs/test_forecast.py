@@ -10,15 +10,11 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from afina_api.budget import Budget
+from afina_api.objective import Objective
 from afina_api.reasons import Reason
-from afina_api.tuningjob import (
-    MAX_IMPORTANCES,
-    Budget,
-    Objective,
-    ParameterImportance,
-    TuningJobSpec,
-    TuningJobStatus,
-)
+from afina_api.tuningjob import TuningJobSpec
+from afina_api.tuningstatus import MAX_IMPORTANCES, ParameterImportance, TuningJobStatus
 from afina_jobs.cli.display import summary
 from afina_jobs.report import importance as watching
 from afina_jobs.report.importance import ImportanceWatch

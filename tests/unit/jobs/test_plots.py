@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import create_trial
 from plotly.offline import get_plotlyjs
 
-from afina_api.tuningjob import Objective
+from afina_api.objective import Objective
 from afina_jobs.results import plots
 from afina_jobs.results.frontplots import pareto_plot
 from support.laptop import a_kubectl, afina

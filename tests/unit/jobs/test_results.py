@@ -13,7 +13,8 @@ from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from afina_api.tuningjob import Objective, TuningJob
+from afina_api.objective import Objective
+from afina_api.tuningjob import TuningJob
 from afina_jobs.results.cluster import from_status, trials_of
 from afina_jobs.results.record import Record, as_study
 from afina_jobs.results.table import Columns, as_text

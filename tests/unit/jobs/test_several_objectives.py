@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from afina_api.budget import Budget
+from afina_api.objective import Objective
 from afina_api.reasons import Reason
-from afina_api.tuningjob import Budget, Objective, TuningJob, TuningJobSpec, TuningJobStatus
+from afina_api.tuningjob import TuningJob, TuningJobSpec
+from afina_api.tuningstatus import TuningJobStatus
 from afina_jobs.cli.watch import ending
 from afina_jobs.progress import trial_line
 from afina_jobs.report.status import status

@@ -12,9 +12,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.base import Tracking
+from afina_api.budget import Budget
+from afina_api.objective import Objective
 from afina_api.parameters import Parameter
 from afina_api.reasons import Reason
-from afina_api.tuningjob import Budget, Objective, TuningJobSpec, TuningJobStatus
+from afina_api.tuningjob import TuningJobSpec
+from afina_api.tuningstatus import TuningJobStatus
 from afina_jobs.durations import duration
 from afina_jobs.progress import remaining, trial_line
 from afina_jobs.report.status import MAX_BEST_BYTES, status
