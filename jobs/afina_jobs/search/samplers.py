@@ -73,6 +73,7 @@ def _hybrid(algorithm: Algorithm, space: SearchSpace, history: History) -> Make:
         startup_trials=settings.startup_trials,
         search_space=space.distributions,
         history=history,
+        conditions=space.conditions,
         allowed=(lambda params: space.allows(space.there(params))) if space.constraints else None,
     )
 

@@ -48,6 +48,14 @@ class SearchSpace:
         """Whether some trials lack a parameter."""
         return bool(self._conditional)
 
+    @property
+    def conditions(self) -> dict[str, list[tuple[str, list[Value]]]]:
+        """By parameter that is not always there: those that it depends on, each with the values with which it is."""
+        return {
+            name: [(condition.parameter, list(condition.in_)) for condition in parameter.when]
+            for name, parameter in self._conditional.items()
+        }
+
     def choose(self, value: Callable[[str], Value]) -> dict[str, Value]:
         """The parameters of a trial, with the values of those that are there."""
         found: dict[str, Value] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.distributions import BaseDistribution
 
-from afina_jobs.search.hybrid.conditions import Conditions
+from afina_jobs.search.hybrid.conditions import Conditions, Declared
 from afina_jobs.search.hybrid.gp import GaussianProcess, fit
 from afina_jobs.search.hybrid.space import Floats, Indices, UnitSpace
 from afina_jobs.search.hybrid.surrogate import best_and_last, half_ranked, spearman, standardised
@@ -38,10 +38,12 @@ class _Trend:
 class Trends:
     """A model of each earlier search, over the parameters that it shares with this one."""
 
-    def __init__(self, searches: Sequence[Past], space: Mapping[str, BaseDistribution]) -> None:
-        """Learn from some searches; one with nothing in common is left out."""
+    def __init__(
+        self, searches: Sequence[Past], space: Mapping[str, BaseDistribution], declared: Declared | None = None
+    ) -> None:
+        """Learn from some searches; one with nothing in common is left out. So are conditions, unless declared."""
         self.space = space
-        self._models = [model for past in searches if (model := _learn(past, space)) is not None]
+        self._models = [model for past in searches if (model := _learn(past, space, declared)) is not None]
 
     def __len__(self) -> int:
         """How many there are."""
@@ -62,7 +64,7 @@ def agreement(points: Floats, values: Floats, trends: Trends) -> float | None:
     return spearman(trends.predict(points).mean(axis=1), _joined(values))
 
 
-def _learn(past: Past, space: Mapping[str, BaseDistribution]) -> _Trend | None:
+def _learn(past: Past, space: Mapping[str, BaseDistribution], declared: Declared | None) -> _Trend | None:
     known = {name for params in past.params for name in params}
     shared = {name: distribution for name, distribution in space.items() if name in known}
     if len(past.params) < LEAST_TRIALS or not shared:
@@ -73,7 +75,7 @@ def _learn(past: Past, space: Mapping[str, BaseDistribution]) -> _Trend | None:
     points = unit.encode_all(params)
     return _Trend(
         columns=np.flatnonzero([name in shared for name in space]),
-        conditions=Conditions(unit, points, unit.lacking(params)),
+        conditions=Conditions.of(unit, points, unit.lacking(params), declared),
         process=fit(points, half_ranked(values[chosen]), unit.categorical),
     )
 

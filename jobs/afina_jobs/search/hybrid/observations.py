@@ -8,7 +8,7 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_jobs.search.hybrid.conditions import Conditions
+from afina_jobs.search.hybrid.conditions import Conditions, Declared
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
 
 
@@ -28,8 +28,8 @@ class Observations:
     """Which parameters a point has."""
 
 
-def observe(study: Study, asking: FrozenTrial, space: UnitSpace) -> Observations:
-    """Read a study.
+def observe(study: Study, asking: FrozenTrial, space: UnitSpace, declared: Declared | None = None) -> Observations:
+    """Read a study. Conditions that were not declared are learned.
 
     A trial that failed counts as bad as the worst. One that was pruned counts as its last intermediate value, but no
     better than the median: what pruned it compared it with others at the same step, which no other trial's value is.
@@ -47,7 +47,7 @@ def observe(study: Study, asking: FrozenTrial, space: UnitSpace) -> Observations
         points=points,
         values=values,
         violations=_violations((*complete, *lost)),
-        conditions=Conditions(space, points, space.lacking(params)),
+        conditions=Conditions.of(space, points, space.lacking(params), declared),
         pending=space.encode_all([trial.params for trial in running]),
     )
 

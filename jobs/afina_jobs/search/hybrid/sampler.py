@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController
 
 from afina_jobs.search.hybrid.acquisition import key, log_expected_improvement, most_promising
+from afina_jobs.search.hybrid.conditions import Declared
 from afina_jobs.search.hybrid.history import Trends, agreement
 from afina_jobs.search.hybrid.observations import Observations, observe
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
@@ -48,6 +49,7 @@ class HybridSampler(BaseSampler):
         startup_trials: int = STARTUP_TRIALS,
         search_space: Mapping[str, BaseDistribution] | None = None,
         history: Sequence[Study] | History = (),
+        conditions: Declared | None = None,
         allowed: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         """Make a sampler.
@@ -58,6 +60,8 @@ class HybridSampler(BaseSampler):
             search_space: all parameters that there can be. Unset: those of the trials so far, so that the first
                 trial can have nothing from the history.
             history: earlier studies of a similar problem.
+            conditions: by parameter, those that it depends on, each with the values with which it is there. Unset: they
+                are learned from the trials.
             allowed: whether some parameters may be proposed. Where hardly any may, some are that may not.
         """
         self._rng = np.random.default_rng(seed)
@@ -65,6 +69,7 @@ class HybridSampler(BaseSampler):
         self._startup_trials = startup_trials
         self._search_space = search_space
         self._history = history if isinstance(history, History) else History(history)
+        self._conditions = conditions
         self._allowed = allowed
 
     def reseed_rng(self) -> None:
@@ -103,7 +108,7 @@ class HybridSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
         space = UnitSpace(search_space)
-        seen = observe(study, trial, space)
+        seen = observe(study, trial, space, self._conditions)
         trends = self._trends_in(search_space)
         if len(trends) and len(seen.points) < WARM_TRIALS:
             return space.decode(self._expected_by_history(space, seen, trends))
@@ -119,7 +124,7 @@ class HybridSampler(BaseSampler):
     def _trends_in(self, search_space: Mapping[str, BaseDistribution]) -> Trends:
         known: Trends | None = self._history.learned
         if known is None or known.space != search_space:
-            self._history.learned = known = Trends(self._history.searches, search_space)
+            self._history.learned = known = Trends(self._history.searches, search_space, self._conditions)
         return known
 
     def _expected_by_history(self, space: UnitSpace, seen: Observations, trends: Trends) -> Floats:

@@ -25,6 +25,8 @@ class UnitSpace:
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self._axes = {name: _axis(distribution) for name, distribution in distributions.items()}
+        self.names = list(self._axes)
+        """Of the columns."""
         self.categorical = np.array([isinstance(axis, _Choices) for axis in self._axes.values()])
         """Which columns are categories; shape (d,)."""
         self.steps = np.array([axis.step for axis in self._axes.values()])

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from afina_jobs.search import HybridSampler
+from afina_jobs.search.hybrid.conditions import Conditions, Declared
 from afina_jobs.search.hybrid.history import Trends
 from afina_jobs.search.hybrid.space import UnitSpace
 from afina_jobs.search.past import History, Past
@@ -193,6 +194,47 @@ def test_a_past_trial_that_broke_a_constraint_counts_as_the_worst() -> None:
         trial.set_constraint("memory", excess)
         study.tell(trial, value)
     assert Past.of(study).values == [[-1.0], [-1.0], [-2.0]]
+
+
+KINDS: dict[str, BaseDistribution] = {
+    "kind": CategoricalDistribution(["forest", "svm"]),
+    "depth": IntDistribution(1, 9),
+    "kernel": CategoricalDistribution(["linear", "rbf"]),
+    "gamma": FloatDistribution(0, 1),
+}
+DECLARED: Declared = {"depth": [("kind", ["forest"])], "kernel": [("kind", ["svm"])], "gamma": [("kernel", ["rbf"])]}
+TRIED: list[dict[str, Any]] = [
+    {"kind": "forest", "depth": 7},
+    {"kind": "forest", "depth": 3},
+    {"kind": "svm", "kernel": "linear"},
+    {"kind": "svm", "kernel": "rbf", "gamma": 0.2},
+]
+SETTLED: list[tuple[Params, Params]] = [
+    ({"kind": "forest", "depth": 7, "kernel": "linear", "gamma": 0.9}, {"kind": "forest", "depth": 7}),
+    ({"kind": "forest", "depth": 9, "kernel": "rbf", "gamma": 0.9}, {"kind": "forest", "depth": 9}),
+    ({"kind": "svm", "depth": 7, "kernel": "linear", "gamma": 0.9}, {"kind": "svm", "kernel": "linear"}),
+    ({"kind": "svm", "depth": 3, "kernel": "rbf", "gamma": 0.9}, {"kind": "svm", "kernel": "rbf", "gamma": 0.9}),
+]
+
+
+@pytest.mark.parametrize("declared", [None, DECLARED], ids=["learned", "declared"])
+def test_what_depends_on_others_is_there_or_not_as_they_are(declared: Declared | None) -> None:
+    """A parameter that is not there itself takes none away."""
+    space = UnitSpace(KINDS)
+    tried = TRIED if declared is None else []
+    conditions = Conditions.of(space, space.encode_all(tried), space.lacking(tried), declared)
+    found = conditions.settle(space.encode_all([drawn for drawn, _ in SETTLED]))
+    assert found.tolist() == space.encode_all([settled for _, settled in SETTLED]).tolist()
+
+
+def test_all_conditions_must_hold() -> None:
+    space = UnitSpace(KINDS)
+    both: Declared = {"gamma": [("kind", ["svm"]), ("depth", [1, 2])]}
+    conditions = Conditions.of(space, space.encode_all([]), space.lacking([]), both)
+    drawn: list[Params] = [
+        {"kind": kind, "depth": depth, "gamma": 0.2} for kind in ("forest", "svm") for depth in (2, 3)
+    ]
+    assert conditions.settle(space.encode_all(drawn))[:, 3].tolist() == [0.5, 0.5, 0.2, 0.5]
 
 
 def test_two_objectives_spread_along_the_front() -> None:
