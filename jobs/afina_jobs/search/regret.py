@@ -15,7 +15,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
-from afina_jobs.study.standing import value_of
+from afina_jobs.study.standing import is_feasible, value_of
 
 if TYPE_CHECKING:
     from afina_jobs.search.hybrid.gp import GaussianProcess
@@ -35,7 +35,7 @@ def regret_bound(trials: Sequence[FrozenTrial], goal: str, seed: int) -> float:
     """The bound, in the unit of the values; infinite where there is too little to tell.
 
     Args:
-        trials: all trials. Those that succeeded count.
+        trials: all trials. Those that succeeded count; the best is one that keeps all constraints.
         goal: Minimize or Maximize.
         seed: of the points that are looked at; the same gives the same.
     """
@@ -48,7 +48,8 @@ def regret_bound(trials: Sequence[FrozenTrial], goal: str, seed: int) -> float:
     kept = ranked[: min(max(MIN_TRIALS, len(ranked) // 2), _MAX_TRIALS)]
     space = UnitSpace({name: found for trial in kept for name, found in trial.distributions.items()})
     values = np.array([sign * value_of(trial) for trial in kept])
-    if len(kept) < MIN_TRIALS or not len(space.steps) or values.std() == 0.0:
+    counts = np.array([is_feasible(trial) for trial in kept])
+    if len(kept) < MIN_TRIALS or not len(space.steps) or values.std() == 0.0 or not counts.any():
         return math.inf  # a plateau tells nothing about what is beyond it
     tried = space.encode_all([trial.params for trial in kept])
     try:
@@ -56,7 +57,7 @@ def regret_bound(trials: Sequence[FrozenTrial], goal: str, seed: int) -> float:
     except np.linalg.LinAlgError:
         return math.inf
     beta = 2 * math.log(tried.shape[1] * len(kept) ** 2 * math.pi**2 / 6 / _DELTA) / 5
-    _, least_upper = _bounds(process, tried, beta)
+    _, least_upper = _bounds(process, tried[counts], beta)
     least_lower, _ = _bounds(process, _points(space, tried, np.random.default_rng(seed)), beta)
     return float(values.std()) * (least_upper - least_lower)
 

@@ -4,15 +4,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from afina_api.budget import Budget
 from afina_api.objective import Objective
 from afina_api.tuningstatus import Forecast
-from afina_jobs.study.standing import count, ended, value_of
+from afina_jobs.study.standing import count, ended, feasible, value_of
 
 MIN_TRIALS = 10
-"""Of fewer succeeded trials nothing is said."""
+"""Of fewer trials that succeeded and keep the constraints nothing is said."""
 _SAMPLES = 4000
 
 
@@ -30,7 +30,7 @@ def forecast(
     half as many more or as many again, 94 % of the intervals held what came (4 % of the searches found better, 1 %
     worse). A number in between was no better than the best value so far.
     """
-    succeeded = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    succeeded = feasible(trials)
     done = ended(count(trials))
     if len(succeeded) < MIN_TRIALS or done >= combinations:
         return None

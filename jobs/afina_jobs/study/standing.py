@@ -37,7 +37,7 @@ def best(trials: Sequence[FrozenTrial], objectives: Sequence[Objective], limit: 
     """
     if len(objectives) == 1:
         sign = 1 if objectives[0].goal == "Minimize" else -1
-        return sorted(_feasible(trials), key=lambda trial: (sign * value_of(trial), trial.number))[:limit]
+        return sorted(feasible(trials), key=lambda trial: (sign * value_of(trial), trial.number))[:limit]
     found = front(trials, objectives)
     weights = [objective.weight for objective in objectives]
     return [found[index] for index in knee_first(losses(found, objectives), weights, limit)]
@@ -48,8 +48,8 @@ def front(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> lis
 
     They come by number; of trials with the same values only the first is there. Of one objective it is the best trial.
     """
-    feasible = sorted(_feasible(trials), key=lambda trial: trial.number)
-    return [feasible[index] for index in pareto_front(losses(feasible, objectives))]
+    kept = sorted(feasible(trials), key=lambda trial: trial.number)
+    return [kept[index] for index in pareto_front(losses(kept, objectives))]
 
 
 def losses(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> Floats:
@@ -63,7 +63,8 @@ def in_words(trial: FrozenTrial, objectives: Sequence[Objective]) -> str:
     return ", ".join(f"{one.metric} {value:.6g}" for one, value in zip(objectives, trial.values, strict=True))
 
 
-def _feasible(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def feasible(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that succeeded and keep all constraints."""
     return [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
 
 

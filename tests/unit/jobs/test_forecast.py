@@ -52,6 +52,19 @@ def test_forecasts_what_comes_of_draws_from_an_exponential_tail(before: int, aft
     assert (worse > 0) == (after > 2 * before)  # of few more trials, the worst that can come is what there is
 
 
+def test_forecast_leaves_out_what_breaks_a_constraint() -> None:
+    values = np.random.RandomState(1).uniform(size=25)
+    study = optuna.create_study()
+    for value in [*values, -5.0]:
+        trial = study.ask()
+        trial.set_constraint("memory", 1.0 if value < 0 else 0.0)
+        study.tell(trial, value)
+    found = forecast(study.trials, RMSE, Budget(max_trials=50))
+    assert found
+    assert found.pessimistic == values.min()
+    assert found.optimistic > -1
+
+
 def test_forecast_is_the_same_from_the_other_side() -> None:
     values = np.random.RandomState(1).uniform(size=25)
     down, up = forecast(valued(values), RMSE, Budget()), forecast(valued(-values), AUC, Budget())

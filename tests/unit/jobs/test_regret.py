@@ -51,6 +51,16 @@ def test_bound_is_that_of_optuna_s_evaluator(found: list[FrozenTrial], by_optuna
     assert best(found) <= by_optuna
 
 
+def test_the_best_is_one_that_keeps_the_constraints() -> None:
+    """The model knows where all lie; what breaks a constraint is good for nothing else."""
+    found = trials(20) + trials(30, 0.05)
+    broken = [create_trial(value=t.value, params=t.params, distributions=SPACE, constraints={"c": 1.0}) for t in found]
+    half = [bad if (one.value or 0) < 0.5 else one for one, bad in zip(found, broken, strict=True)]
+    assert regret_bound(found, "Minimize", 0) < 0.01
+    assert regret_bound(half, "Minimize", 0) > 0.5
+    assert regret_bound(broken, "Minimize", 0) == math.inf
+
+
 def test_is_the_same_from_the_other_side_and_in_the_unit_of_the_values() -> None:
     found = trials(40)
     scaled = [create_trial(params=t.params, distributions=SPACE, value=7 - 100 * (t.value or 0)) for t in found]
