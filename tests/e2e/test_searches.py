@@ -91,6 +91,22 @@ def test_conditions_constraints_and_a_search_that_begins_with_them(afina: Cluste
     assert warm["status"]["best"][0]["values"] == {"loss": 2}, "begins where the earlier one ended"
 
 
+def test_example_of_a_conditional_space(afina: Cluster, namespace: str) -> None:
+    documents = yaml.safe_load_all((MANIFESTS / "14-tuningjob-conditional.yaml").read_text())
+    afina.apply(*documents, namespace=namespace)
+    ended = wait_ended(afina, namespace, "which-model")
+    assert succeeded(ended)["reason"] == "MaxTrialsReached"
+    assert counts(ended)["succeeded"] == 25, ended["status"].get("lastFailure")
+    best = ended["status"]["best"][0]
+    assert best["values"]["accuracy"] > 0.9
+    names = {pair["name"] for pair in best["params"]}
+    assert names in (
+        {"model", "n_estimators", "max_depth"},
+        {"model", "C", "kernel"},
+        {"model", "C", "kernel", "gamma"},
+    )
+
+
 def test_two_objectives(afina: Cluster, namespace: str) -> None:
     documents = yaml.safe_load_all((MANIFESTS / "13-tuningjob-two-objectives.yaml").read_text())
     afina.apply(*documents, namespace=namespace)
