@@ -119,7 +119,7 @@ def _installed(cluster: Cluster, node_address: str, folder: Path) -> Iterator[Js
         s3.client().create_bucket(Bucket=MLFLOW_BUCKET)
         cluster.make_namespace(NAMESPACE)
         keys = {**KEYS, "MLFLOW_S3_ENDPOINT_URL": s3.url}
-        for name, content in ((_DATABASE, {"url": f"postgresql://{database}"}), (_ARTIFACTS, keys)):
+        for name, content in ((_DATABASE, {"url": f"postgresql://{database.place}"}), (_ARTIFACTS, keys)):
             secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": content}
             cluster.apply(secret, namespace=NAMESPACE)
         cluster.install(

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,22 @@ _UNPRIVILEGED = "postgres"
 _PASSWORD = "not-a-secret"  # noqa: S105
 
 
-@contextmanager
-def postgresql_server(address: str = "127.0.0.1") -> Iterator[str]:
+@dataclass(frozen=True)
+class PostgresqlServer:
+    """A server that runs."""
+
+    place: str
     """Who may use it and where it answers, as an URL has it: user:password@host:port/database."""
+    _control: tuple[str | Path, ...]
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        _run(*self._control, "-m", "immediate", "restart")
+
+
+@contextmanager
+def postgresql_server(address: str = "127.0.0.1") -> Iterator[PostgresqlServer]:
+    """Start a server."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
         pytest.exit("PostgreSQL is not installed: apt-get install --no-install-recommends postgresql-15", returncode=1)
@@ -31,12 +45,12 @@ def postgresql_server(address: str = "127.0.0.1") -> Iterator[str]:
         with (data / "pg_hba.conf").open("a") as hosts:
             hosts.write("host all all samenet scram-sha-256\n")
         options = f"-p {port} -c listen_addresses={address} -k {folder}"
-        control = found[-1].with_name("pg_ctl")
-        _run(control, "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+        control = (found[-1].with_name("pg_ctl"), "-D", data, "-l", folder / "log", "-w")
+        _run(*control, "-o", options, "start")
         try:
-            yield f"afina:{_PASSWORD}@{address}:{port}/postgres"
+            yield PostgresqlServer(f"afina:{_PASSWORD}@{address}:{port}/postgres", control)
         finally:
-            _run(control, "-D", data, "-m", "immediate", "-w", "stop")
+            _run(*control, "-m", "immediate", "stop")
 
 
 def _run(*command: str | Path) -> None:

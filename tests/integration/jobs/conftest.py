@@ -23,8 +23,8 @@ CACHE = Path(
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of an empty database."""
-    with postgresql_server() as place:
-        yield f"postgresql+psycopg://{place}"
+    with postgresql_server() as server:
+        yield f"postgresql+psycopg://{server.place}"
 
 
 @pytest.fixture(scope="session")

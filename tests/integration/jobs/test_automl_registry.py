@@ -58,8 +58,8 @@ class Learned:
 @pytest.fixture(scope="module")
 def mlflow_database() -> Iterator[str]:
     """MLflow and Optuna cannot share one: each keeps its schema's version in a table of the same name."""
-    with postgresql_server() as place:
-        yield f"postgresql+psycopg://{place}"
+    with postgresql_server() as server:
+        yield f"postgresql+psycopg://{server.place}"
 
 
 @pytest.fixture(scope="module")
