@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from e2e.jobs import Json, counts, script, succeeded, tuning_job, wait_ended
+from e2e.jobs import LOSS_IS_X, Json, counts, script, succeeded, tuning_job, wait_ended
 from kube import MANIFESTS, Cluster, KubeError
 
 pytestmark = pytest.mark.e2e
@@ -59,7 +59,8 @@ def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
         for name, (settings, pruning) in SEARCHES.items()
     ]
     earlier = tuning_job("earlier", NET, budget={"maxTrials": 16}, initialConfigs=[{"params": FIRST}], **SPACE)
-    afina.apply(earlier, *jobs, namespace=namespace)
+    upward = tuning_job("upward", script(LOSS_IS_X), budget={"maxTrials": TRIALS})
+    afina.apply(earlier, upward, *jobs, namespace=namespace)
     return namespace
 
 
@@ -89,6 +90,25 @@ def test_conditions_constraints_and_a_search_that_begins_with_them(afina: Cluste
     warm = wait_ended(afina, namespace, "later")
     assert warm["status"]["warmStart"] == {"trials": 16}
     assert warm["status"]["best"][0]["values"] == {"loss": 2}, "begins where the earlier one ended"
+
+
+def test_a_search_that_an_earlier_one_leads_astray_goes_on_without_it(afina: Cluster, namespace: str) -> None:
+    """What the earlier one found best is worst now."""
+    wait_ended(afina, namespace, "upward")
+    downward = script('awk -v x=$AFINA_PARAM_X \'BEGIN {print "{\\"loss\\": " 1 - x "}"}\'')
+    astray = tuning_job(
+        "astray",
+        downward,
+        algorithm={"name": "Hybrid", "seed": 1},
+        budget={"maxTrials": 10},
+        warmStartFrom=[{"tuningJobRef": {"name": "upward"}}],
+    )
+    afina.apply(astray, namespace=namespace)
+    ended = wait_ended(afina, namespace, "astray")
+    assert succeeded(ended)["reason"] == "MaxTrialsReached"
+    assert ended["status"]["warmStart"]["trials"] == TRIALS
+    assert ended["status"]["warmStart"]["agreement"] <= 0
+    assert ended["status"]["best"][0]["values"]["loss"] < 0.1
 
 
 def test_example_of_a_conditional_space(afina: Cluster, namespace: str) -> None:
