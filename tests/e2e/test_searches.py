@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 
 REPORTS = script(
     'for step in 1 2 3; do echo "{\\"step\\": $step, \\"loss\\": $AFINA_PARAM_X}"; done;'
-    ' sleep 0.2; echo "{\\"loss\\": $AFINA_PARAM_X}"'
+    ' sleep 1; echo "{\\"loss\\": $AFINA_PARAM_X}"'
 )
 TRIALS = 8
 SEARCHES: dict[str, tuple[Json, Json]] = {
