@@ -1,12 +1,14 @@
 """Keeps to the constraints among parameters, whatever a sampler proposes."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Container
 from typing import Any
 
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from afina_jobs.contract import Value
 from afina_jobs.search.constraints import ConstraintError
@@ -47,6 +49,7 @@ class AllowedSampler(BaseSampler):
         Raises:
             ConstraintError: none were found, or a constraint cannot be evaluated.
         """
+        study = _still(study)
         for attempt in range(ATTEMPTS):
             seed = derived_seed(self._seed, attempt) if attempt else self._seed
             found = self._ask(self._make(seed), study, trial)
@@ -83,3 +86,26 @@ class AllowedSampler(BaseSampler):
     def _independent(self, sampler: BaseSampler, study: Study, trial: FrozenTrial, name: str) -> Value:
         found: Value = sampler.sample_independent(study, trial, name, self._space.distributions[name])
         return found
+
+
+class _StillStorage:
+    """A storage of which the trials are read once: while one is proposed, none changes."""
+
+    def __init__(self, storage: BaseStorage, study_id: int) -> None:
+        self._storage = storage
+        self._trials = storage.get_all_trials(study_id, deepcopy=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        found = [trial for trial in self._trials if states is None or trial.state in states]
+        return copy.deepcopy(found) if deepcopy else found
+
+
+def _still(study: Study) -> Study:
+    found = copy.copy(study)
+    found._storage = _StillStorage(study._storage, study._study_id)  # type: ignore[assignment]
+    return found
