@@ -7,8 +7,7 @@ import click
 from afina_jobs.cli.recorded import about_a_search, read
 
 
-@click.command()
-@about_a_search
+@click.command(params=about_a_search())
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.html")
 def plot(search: tuple[str, ...], namespace: str | None, tracking_uri: str | None, output: Path) -> None:
     """Draw the trials of a search on a page that a browser shows, without a network.

@@ -1,18 +1,15 @@
 """What `afina results` and `afina plot` are about: a TuningJob in the cluster, or a folder of `afina run`."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from afina_jobs.cli.kubectl import KubectlError, get
+from afina_jobs.cli.kubectl import KubectlError, get, namespace_option
 
 if TYPE_CHECKING:
     from afina_jobs.results.record import Record
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _TUNING_JOB = ("tuningjob", "tuningjobs", "tj")
 _NO_TRACKING = (
@@ -22,15 +19,13 @@ _NO_TRACKING = (
 _UNTRACKED = "the status keeps no more, and the job has no runs in MLflow"
 
 
-def about_a_search(command: F) -> F:
-    """Give a command the arguments and options that say which search it is about."""
-    for decorate in (
-        click.option("--tracking-uri", metavar="URI", help="Of MLflow  [default: $MLFLOW_TRACKING_URI]"),
-        click.option("-n", "--namespace", help="The TuningJob's namespace  [default: kubectl's]"),
-        click.argument("search", nargs=-1, required=True, metavar="tuningjob NAME | FOLDER"),
-    ):
-        command = decorate(command)
-    return command
+def about_a_search() -> list[click.Parameter]:
+    """The argument and the options that say which search a command is about."""
+    return [
+        click.Argument(["search"], nargs=-1, required=True, metavar="tuningjob NAME | FOLDER"),
+        namespace_option("TuningJob"),
+        click.Option(["--tracking-uri"], metavar="URI", help="Of MLflow  [default: $MLFLOW_TRACKING_URI]"),
+    ]
 
 
 def read(search: tuple[str, ...], namespace: str | None, tracking_uri: str | None) -> "Record":

@@ -7,8 +7,7 @@ import click
 from afina_jobs.cli.recorded import about_a_search, read
 
 
-@click.command()
-@about_a_search
+@click.command(params=about_a_search())
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option("--top", type=click.IntRange(min=1), help="Only so many: the best, best first  [default: all, by number]")
 def results(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from afina_jobs.cli.kubectl import KubectlError, get
+from afina_jobs.cli.kubectl import KubectlError, get, namespace_option
 
 Json = dict[str, Any]
 Show = Callable[[str], None]
@@ -28,10 +28,9 @@ Exit codes:
 """
 
 
-@click.command(epilog=_EXIT_CODES)
+@click.command(epilog=_EXIT_CODES, params=[namespace_option("TuningJob")])
 @click.argument("kind", type=click.Choice(["tuningjob", "tj"]))
 @click.argument("name")
-@click.option("-n", "--namespace", help="The TuningJob's namespace  [default: kubectl's]")
 @click.pass_context
 def watch(context: click.Context, kind: str, name: str, namespace: str | None) -> None:
     """Watch a search until it ends: its trials, its best, what more of them would bring.
