@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
 from afina_jobs.cli.kubectl import KubectlError, get, namespace_option
+from afina_jobs.explain.facts import Json, condition
 
-Json = dict[str, Any]
 Show = Callable[[str], None]
 
 EXIT_ENDED = 0
@@ -125,6 +124,4 @@ def _best(job: Json) -> str:
 
 
 def _summary(job: Json) -> Json:
-    """The condition Succeeded."""
-    conditions = job.get("status", {}).get("conditions", ())
-    return next((one for one in conditions if one["type"] == "Succeeded"), {})
+    return condition(job, "Succeeded")
