@@ -169,7 +169,7 @@ class _Children:
             "terminationGracePeriodSeconds": 30,
             "securityContext": RESTRICTED_POD,
             "containers": [self._container()],
-            "volumes": [{"name": mount.name, **mount.source} for mount in self._mounts()],
+            "volumes": [mount.volume for mount in self._mounts()],
         }
         return {**found, **placement(self._workload.resources, self._workload.node_selector)}
 
@@ -182,10 +182,7 @@ class _Children:
             "env": self._environment(),
             "resources": self._workload.resources,
             "securityContext": RESTRICTED_CONTAINER,
-            "volumeMounts": [
-                {"name": mount.name, "mountPath": mount.path, **({"readOnly": True} if mount.is_read_only else {})}
-                for mount in self._mounts()
-            ],
+            "volumeMounts": [mount.volume_mount for mount in self._mounts()],
         }
 
     def _environment(self) -> list[Json]:

@@ -26,15 +26,24 @@ class InvalidSpecError(Exception):
 
 @dataclass(frozen=True)
 class Mount:
-    """A volume of the driver's pod."""
+    """A volume of a pod, and where its container has it."""
 
     name: str
     path: str
     source: Json
 
     @property
-    def is_read_only(self) -> bool:
-        """Whether the driver may only read it."""
+    def volume(self) -> Json:
+        """As the pod names it."""
+        return {"name": self.name, **self.source}
+
+    @property
+    def volume_mount(self) -> Json:
+        """As the container names it."""
+        return {"name": self.name, "mountPath": self.path, **({"readOnly": True} if self._is_read_only else {})}
+
+    @property
+    def _is_read_only(self) -> bool:
         claim = self.source.get("persistentVolumeClaim", {})
         return "configMap" in self.source or "secret" in self.source or bool(claim.get("readOnly"))
 

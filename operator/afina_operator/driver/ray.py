@@ -82,17 +82,14 @@ class RayTemplate:
             "env": [{"name": name, "value": value} for name, value in sorted(_ENVIRONMENT.items())],
             "resources": resources,
             "securityContext": RESTRICTED_CONTAINER,
-            "volumeMounts": [
-                {"name": mount.name, "mountPath": mount.path, **({"readOnly": True} if mount.is_read_only else {})}
-                for mount in mounts
-            ],
+            "volumeMounts": [mount.volume_mount for mount in mounts],
         }
         pod = {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": RESTRICTED_POD,
             "containers": [container],
-            "volumes": [{"name": mount.name, **mount.source} for mount in mounts],
+            "volumes": [mount.volume for mount in mounts],
             **placement(resources, node_selector),
         }
         return {"metadata": {"labels": dict(self.labels)}, "spec": pod}
