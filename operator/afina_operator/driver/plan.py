@@ -54,7 +54,7 @@ def plan(observed: Observed, settings: Settings, now: datetime) -> Plan:
         return Plan(state="Deleting")
     if is_over(job):
         return _retire(kind, job, now)
-    recorded, child = State.recorded(kind, job), _own_job(observed)
+    recorded, child = State.recorded(kind, job), _own(observed, JOBS)
     if recorded and recorded.is_final and is_started(job):
         return _finish(observed, child, recorded, now)
     try:
@@ -178,8 +178,8 @@ def _make(observed: Observed, desired: dict[Resource, Json], now: datetime) -> P
 
 def _end_of_ray(observed: Observed) -> Delete | None:
     """Takes the Ray cluster away: with the driver's end it has nothing to do."""
-    cluster = observed.children.get(RAY_CLUSTERS)
-    return Delete(cluster) if cluster is not None and owner(cluster, observed.job) is Owner.US else None
+    cluster = _own(observed, RAY_CLUSTERS)
+    return Delete(cluster) if cluster is not None else None
 
 
 def _unready(observed: Observed) -> State | None:
@@ -201,8 +201,9 @@ def _unready(observed: Observed) -> State | None:
     return waits(Reason.PENDING, f"{name} is not Ready yet: {why}")
 
 
-def _own_job(observed: Observed) -> Json | None:
-    child = observed.children.get(JOBS)
+def _own(observed: Observed, resource: Resource) -> Json | None:
+    """The child of that kind, if it is this object's."""
+    child = observed.children.get(resource)
     return child if child is not None and owner(child, observed.job) is Owner.US else None
 
 
