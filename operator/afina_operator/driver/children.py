@@ -106,7 +106,7 @@ class _Children:
             image=self._workload.image,
             pull_policy=self._settings.images.pull_policy,
             suspend=self._workload.suspend or self._is_queued,
-            mounts=[Mount("source", _SOURCE, self._workload.source)] if self._workload.source else [],
+            mounts=self._trial_mounts(),
         )
 
     def _child(self, resource: Resource, content: Json) -> Json:
@@ -207,11 +207,17 @@ class _Children:
             # The whole directory, never a single file of it: only so the kubelet updates it when the budget grows.
             Mount("spec", "/etc/afina/spec", {"configMap": {"name": self._name}}),
             Mount("study", "/var/lib/afina", claim if self._workload.volume else {"emptyDir": {}}),
-            Mount("workspace", "/workspace", {"emptyDir": {}}),
-            Mount("tmp", "/tmp", {"emptyDir": {}}),  # noqa: S108 - a volume of the pod's own
-            *([Mount("source", _SOURCE, self._workload.source)] if self._workload.source else []),
+            *self._trial_mounts(),
             *([self._ray().token_mount()] if self._workload.ray else []),
             *self._workload.mounts,
+        ]
+
+    def _trial_mounts(self) -> list[Mount]:
+        """What a trial needs, by the same names wherever it runs: an actor is told those of the driver."""
+        return [
+            Mount("tmp", "/tmp", {"emptyDir": {}}),  # noqa: S108 - a volume of the pod's own
+            Mount("workspace", "/workspace", {"emptyDir": {}}),
+            *([Mount("source", _SOURCE, self._workload.source)] if self._workload.source else []),
         ]
 
 

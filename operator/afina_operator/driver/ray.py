@@ -46,7 +46,7 @@ class RayTemplate:
     pull_policy: str
     suspend: bool
     mounts: Sequence[Mount]
-    """What trials read, beside what every pod has."""
+    """What each pod has."""
 
     def spec(self, cluster: RayCluster) -> Json:
         """The spec of the RayCluster."""
@@ -73,8 +73,6 @@ class RayTemplate:
         }
 
     def _template(self, resources: Json, node_selector: Json) -> Json:
-        folders = [Mount("tmp", "/tmp", {"emptyDir": {}}), Mount("workspace", "/workspace", {"emptyDir": {}})]  # noqa: S108
-        mounts = [*folders, *self.mounts]
         container = {
             "name": "ray",
             "image": self.image,
@@ -82,14 +80,14 @@ class RayTemplate:
             "env": [{"name": name, "value": value} for name, value in sorted(_ENVIRONMENT.items())],
             "resources": resources,
             "securityContext": RESTRICTED_CONTAINER,
-            "volumeMounts": [mount.volume_mount for mount in mounts],
+            "volumeMounts": [mount.volume_mount for mount in self.mounts],
         }
         pod = {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "securityContext": RESTRICTED_POD,
             "containers": [container],
-            "volumes": [mount.volume for mount in mounts],
+            "volumes": [mount.volume for mount in self.mounts],
             **placement(resources, node_selector),
         }
         return {"metadata": {"labels": dict(self.labels)}, "spec": pod}
