@@ -110,18 +110,11 @@ class PredictionLog:
         self._thread.join(_END_SECONDS)
 
     def _run(self) -> None:
-        pause = _PAUSE_SECONDS
         while batch := self._next():
-            if self._write(batch):
-                pause = _PAUSE_SECONDS
-                continue
-            with self._changed:
-                self._waiting.extendleft(reversed(batch))
-                if self._ended:
+            if not self._write(batch):
+                with self._changed:
                     self._metrics.not_logged(self._waiting_rows)
-                    return
-                self._changed.wait_for(lambda: self._ended, pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                return
 
     def _next(self) -> list[_Asked]:
         """What goes into the next object, when it is time; nothing at the end."""
@@ -134,15 +127,23 @@ class PredictionLog:
             return found
 
     def _write(self, batch: list[_Asked]) -> bool:
-        """Whether it was written. Until then its rows count as waiting."""
+        """Write it, again and again until the end; whether it was written. Until then its rows count as waiting."""
         rows = sum(one.rows for one in batch)
         moment = batch[0].time
         key = f"{self._identity.revision}/{moment:%Y-%m-%d}/{moment:%H%M%S}-{batch[0].id}.jsonl.gz"
-        try:
-            self._put(f"{self._wanted.sink.s3.prefix}{key}", gzip.compress(b"\n".join(self._lines(batch)), 6))
-        except Exception as error:  # whatever the client may raise
-            log.warning("the prediction log cannot be written: %s", error)
-            return False
+        content = cache(lambda: gzip.compress(b"\n".join(self._lines(batch)), 6))
+        pause = _PAUSE_SECONDS
+        while True:
+            try:
+                self._put(f"{self._wanted.sink.s3.prefix}{key}", content())
+                break
+            except Exception as error:  # whatever the client may raise
+                log.warning("the prediction log cannot be written: %s", error)
+            with self._changed:
+                if self._ended:
+                    return False
+                self._changed.wait_for(lambda: self._ended, pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         with self._changed:
             self._waiting_rows -= rows
         self._metrics.logged(rows)

@@ -35,12 +35,14 @@ class Sink:
 
     def __init__(self, failures: int = 0) -> None:
         self.objects: dict[str, list[dict[str, Any]]] = {}
+        self.tried: list[bytes] = []
         self.failures = failures
         self.let = threading.Event()
         self.let.set()
 
     def put(self, key: str, content: bytes) -> None:
         self.let.wait()
+        self.tried.append(content)
         if self.failures:
             self.failures -= 1
             raise OSError("the bucket is gone")
@@ -142,6 +144,7 @@ def test_tries_again_what_it_could_not_write(metrics: Metrics, monkeypatch: pyte
         wait_for(lambda: sink.objects)
     assert len(sink.rows) == 2
     assert counted(metrics) == {"logged": 2, "unlogged": 0}
+    assert [content is sink.tried[0] for content in sink.tried] == [True] * 4, "it was made once"
 
 
 def test_drops_what_is_too_much_and_nobody_waits(sink: Sink, metrics: Metrics) -> None:
