@@ -51,6 +51,12 @@ def test_readme_has_every_value_with_its_comment() -> None:
     assert found == rows, "the table under '## Values' should read:\n" + "\n".join(rows)
 
 
+def test_readme_names_the_kubernetes_that_the_chart_asks_for() -> None:
+    wanted = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
+    (named,) = re.findall(r"Needs Kubernetes (\S+) or later", (CHART / "README.md").read_text())
+    assert wanted == f">={named}.0-0"
+
+
 @pytest.mark.parametrize("row", table((CHART / "values.yaml").read_text()))
 def test_every_value_has_a_comment(row: str) -> None:
     assert row.split(" | ")[2] != " |"
