@@ -31,7 +31,10 @@ Exit codes:
 
 @click.group(epilog="Run `afina COMMAND --help` for more.", context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Tune anything: TuningJobs, Datasets and AutoMLJobs without a cluster; admit models and steer rollouts in one."""
+    """Tune anything: TuningJobs, Datasets and AutoMLJobs without a cluster.
+
+    In a cluster: explain what is there, watch searches, admit models and steer rollouts.
+    """
 
 
 @main.command()
