@@ -49,13 +49,19 @@ def a_pod(
     last: Json | None = None,
     scheduled: str = "",
     created: str | None = None,
+    labels: Json | None = None,
     **status: Any,
 ) -> Json:
     conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": scheduled}]
     container = {"name": "driver", "image": "lab/train:7", "state": state or {}, "lastState": last or {}}
     return {
         "kind": "Pod",
-        "metadata": {"name": name, "uid": f"uid-{name}", "creationTimestamp": created or at(9)},
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "creationTimestamp": created or at(9),
+            "labels": labels or {},
+        },
         "spec": {
             "containers": [{"name": "driver", "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}}}],
             "nodeSelector": {"nvidia.com/gpu.product": "H100"},

@@ -7,7 +7,7 @@ import click
 
 from afina_jobs.cli.kubectl import KubectlError, get, kubectl, namespace_option
 from afina_jobs.explain import rules
-from afina_jobs.explain.facts import KINDS, Explanation, Facts, Json, dig, statuses
+from afina_jobs.explain.facts import KINDS, Explanation, Facts, Json, dig, is_of_ray, statuses
 
 _CHILDREN = "jobs,pods,persistentvolumeclaims,deployments,replicasets"
 _LOG_LINES = 1000
@@ -75,8 +75,11 @@ def _warnings(about: Sequence[Json], namespace: str) -> list[Json]:
 
 
 def _log(pods: Sequence[Json], namespace: str) -> list[str]:
-    """The last lines of the last pod that has run: of its last life, where it is started again and again."""
-    for pod in reversed(pods):
+    """The last lines of the last pod that has run: of its last life, where it is started again and again.
+
+    Of a driver or a model server: a driver tells of the trials on workers, too.
+    """
+    for pod in (one for one in reversed(pods) if not is_of_ray(one)):
         for one in statuses(pod):
             again = dig(one, "state", "waiting") and dig(one, "lastState", "terminated")
             if again or dig(one, "state", "running") or dig(one, "state", "terminated"):

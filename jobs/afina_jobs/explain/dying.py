@@ -1,6 +1,6 @@
 """Why a pod does not stay: memory, eviction, a program that ends."""
 
-from afina_jobs.explain.facts import Explanation, Facts, Json, condition, dig, named, one_line, statuses
+from afina_jobs.explain.facts import Explanation, Facts, Json, condition, dig, is_of_ray, named, one_line, statuses
 
 
 def memory(facts: Facts) -> Explanation | None:
@@ -64,7 +64,7 @@ def crashing(facts: Facts) -> Explanation | None:
 
 def _ended(facts: Facts, pod: Json, end: Json, which: str) -> Explanation:
     evidence = [f"{named(pod)}: {end.get('reason')}, exit code {end.get('exitCode')}"]
-    evidence += [f"last line of its log: {line}" for line in facts.log[-1:]]
+    evidence += [] if is_of_ray(pod) else [f"last line of its log: {line}" for line in facts.log[-1:]]
     return Explanation(
         f"The program in {named(pod)} ends with exit code {end.get('exitCode')}.",
         tuple(evidence),

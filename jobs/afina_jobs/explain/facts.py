@@ -63,7 +63,7 @@ class Facts:
     warnings: Sequence[Json] = ()
     """Events about any of them of the type Warning, oldest first."""
     log: Sequence[str] = ()
-    """The end of the log of the last pod that has run."""
+    """The end of the log of the last of its own pods that has run."""
 
     @cached_property
     def kind(self) -> KindWords:
@@ -92,6 +92,11 @@ class Facts:
     def child(self, kind: str) -> Json | None:
         """The first child of that kind."""
         return next((child for child in self.children if child.get("kind") == kind), None)
+
+    @property
+    def own_pods(self) -> list[Json]:
+        """Pods whose log is that of the object: of a driver or a model server, not of a Ray cluster. Oldest first."""
+        return [pod for pod in self.pods if not is_of_ray(pod)]
 
     @property
     def live_pods(self) -> list[Json]:
@@ -128,6 +133,11 @@ def statuses(pod: Json) -> Iterator[Json]:
     """The states of a pod's containers."""
     for where in ("initContainerStatuses", "containerStatuses"):
         yield from dig(pod, "status", where) or ()
+
+
+def is_of_ray(pod: Json) -> bool:
+    """Whether KubeRay has made the pod, as a head or a worker."""
+    return dig(pod, "metadata", "labels", "ray.io/cluster") is not None
 
 
 def named(obj: Json) -> str:

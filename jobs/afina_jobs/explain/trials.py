@@ -35,7 +35,7 @@ def failing(facts: Facts) -> Explanation | None:
     ended = counts.get("total", 0) - counts.get("running", 0)
     bound = f" budget.maxFailedTrials is {allowed}." if allowed is not None else ""
     evidence = [f"trial {last.get('number')}: {last.get('reason')}: {last.get('message')}"] if last else []
-    pods = [dig(pod, "metadata", "name") for pod in facts.pods[-1:]]
+    pods = [dig(pod, "metadata", "name") for pod in facts.own_pods[-1:]]
     evidence += [f"all of them: kubectl logs {name} | grep ' failed: '" for name in pods]
     return Explanation(
         f"{failed} of {ended} trials that have ended failed{often}.{bound}", tuple(evidence), _step(facts, reason)

@@ -79,6 +79,14 @@ def test_explains_by_what_kubectl_shows(tmp_path: Path, monkeypatch: pytest.Monk
     ]
 
 
+def test_reads_the_log_of_the_driver_and_not_of_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = {"name": "tj-it-worker", "creationTimestamp": "2026-01-02T04:05:06Z", "labels": {"ray.io/cluster": "tj-it"}}
+    worker = POD | {"metadata": POD["metadata"] | about}
+    asked = a_cluster(tmp_path, monkeypatch, children={"items": [POD, worker]})
+    assert "kubectl logs tj-it-a | grep" in afina("explain", "tuningjob", "it").output
+    assert "logs tj-it-a --container driver" in asked.read_text()
+
+
 def test_explains_from_the_log_of_the_life_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     end = {"terminated": {"exitCode": 1, "reason": "Error"}}
     status = {"name": "driver", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": end}

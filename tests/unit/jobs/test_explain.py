@@ -14,6 +14,7 @@ QUOTA = 'pods "tj-it-x" is forbidden: exceeded quota: small, requested: {0}=1, u
 UNBOUND = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
 ROOM = "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu. no new claims to deallocate"
 CLUSTER = a_child("RayCluster", spec={"workerGroupSpecs": [{"replicas": 4}]})
+OF_RAY = {"ray.io/cluster": "tj-it"}
 PULL = 'failed to do request: Head "https://lab/v2/train/manifests/7": {}'
 FAILURES: Json = {
     "trials": {"total": 9, "running": 1, "succeeded": 1, "failed": 7, "pruned": 0},
@@ -331,6 +332,16 @@ CASES: dict[str, tuple[Facts, str, str, str]] = {
         "Insufficient",
         "Wait until others end",
     ),
+    "trials fail on workers": (
+        facts(
+            an_object("Running", **FAILURES),
+            [a_pod(phase="Running", state=RUNS), a_pod("worker", "Running", RUNS, labels=OF_RAY)],
+            log=LOG,
+        ),
+        "7 of 8 trials that have ended failed",
+        "all of them: kubectl logs tj-it-a | grep ' failed: '",
+        "Correct the program",
+    ),
     "all workers are there": (
         facts(an_object("Running"), [], children=[CLUSTER | {"status": {"readyWorkerReplicas": 4}}]),
         "The search is under way.",
@@ -460,6 +471,13 @@ def test_explains(case: str) -> None:
         assert line
         assert "\n" not in line
         assert "`budget" not in found.cause
+
+
+def test_takes_the_log_of_a_driver_for_no_workers() -> None:
+    worker = a_pod("worker", "Running", waits("CrashLoopBackOff"), ended(1), labels=OF_RAY)
+    found = explain(facts(an_object("Running"), [a_pod(phase="Running", state=RUNS), worker], log=LOG))
+    assert found.cause == "The program in pod worker ends with exit code 1."
+    assert found.evidence == ("pod worker: Error, exit code 1",)
 
 
 @pytest.mark.parametrize("kind", KINDS)
