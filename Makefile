@@ -55,6 +55,9 @@ images: ## Build and push the images
 
 # --- Code -------------------------------------------------------------------------------------------------------
 
+# Several processes side by side: the threads of each one's BLAS would wait for those of the others.
+unit integration: export OPENBLAS_NUM_THREADS := 1
+
 .PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch e2e-ray
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 
