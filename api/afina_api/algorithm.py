@@ -84,6 +84,17 @@ class QMCSettings(Model):
     """Whether the points are shuffled by the seed. Without it every search gets the same ones."""
 
 
+class PBTSettings(Model):
+    """Settings of PBT."""
+
+    population_size: Annotated[int, Field(ge=2, le=1000)] = 8
+    """So many members go on side by side or by turns; the first trial of each is random."""
+    quantile_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    """A member among the worst of them by this share goes on from one among the best by this share. 0: none does."""
+    resample_probability: Probability = 0.25
+    """That a parameter is then drawn anew, and not moved to 0.8 or 1.2 of its value, or to the next choice."""
+
+
 _SETTINGS_OF = {
     "TPE": "tpe",
     "Hybrid": "hybrid",
@@ -92,6 +103,7 @@ _SETTINGS_OF = {
     "NSGAII": "nsgaii",
     "NSGAIII": "nsgaiii",
     "QMC": "qmc",
+    "PBT": "pbt",
 }
 
 
@@ -101,12 +113,13 @@ class Algorithm(Choice):
     rules: ClassVar = choice_rules(_SETTINGS_OF)
     settings_of: ClassVar[Mapping[str, str]] = _SETTINGS_OF
 
-    name: Literal["TPE", "Hybrid", "GP", "CmaEs", "NSGAII", "NSGAIII", "QMC", "Random", "Grid"] = "TPE"
+    name: Literal["TPE", "Hybrid", "GP", "CmaEs", "NSGAII", "NSGAIII", "QMC", "PBT", "Random", "Grid"] = "TPE"
     """TPE: tree-structured Parzen estimator, good everywhere. Hybrid: Gaussian process that chooses how to see the
     values, for 10 to 100 trials of any parameters; learns from earlier searches. GP: Optuna's Gaussian process; runs in
     the torch image. CmaEs: evolution strategy, for hundreds of trials of numeric parameters.
-    NSGAII, NSGAIII: genetic, for hundreds of trials. QMC: spread more evenly than at random. Random: the baseline.
-    Grid: every combination, in random order."""
+    NSGAII, NSGAIII: genetic, for hundreds of trials. QMC: spread more evenly than at random. PBT: population
+    based training, for trials that go on from each other's checkpoints. Random: the baseline. Grid: every combination,
+    in random order."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     """The same seed proposes the same parameters, as long as trials end in the same order."""
     tpe: TPESettings | None = None
@@ -123,3 +136,10 @@ class Algorithm(Choice):
     """Settings of NSGAIII."""
     qmc: QMCSettings | None = None
     """Settings of QMC."""
+    pbt: PBTSettings | None = None
+    """Settings of PBT."""
+
+    @property
+    def inherits(self) -> bool:
+        """Whether a trial may begin from the checkpoint of one that has ended."""
+        return self.name == "PBT"

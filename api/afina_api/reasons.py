@@ -64,6 +64,7 @@ class TrialReason(Documented):
     KILLED = "Killed", "A signal ended it."
     CANNOT_START = "CannotStart", "Its program does not exist or may not be executed."
     INTERRUPTED = "Interrupted", "The driver died with it more than once."
+    CHECKPOINT_LOST = "CheckpointLost", "Under PBT: its checkpoint, or its parent's, could not be copied."
 
 
 class DatasetReason(Documented):

@@ -22,6 +22,8 @@ from afina_api.constraints import MAX_CONSTRAINTS, Constraint
 from afina_api.execution import Execution
 from afina_api.objective import Objective
 from afina_api.parameters import MAX_PARAMETERS, Parameter, check_conditions
+from afina_api.population import RULES as POPULATION_RULES
+from afina_api.population import check_population
 from afina_api.pruning import ONE_OBJECTIVE_ONLY, Pruning
 from afina_api.trial import PLACEHOLDER, Trial
 from afina_api.tuningstatus import TuningJobStatus
@@ -119,6 +121,7 @@ class TuningJobSpec(Model):
             _ONE_FOR_DELTA,
             field=".pruning.patient.minDelta",
         ),
+        *POPULATION_RULES,
         rule(
             "!has(self.execution) || !has(self.execution.workers) || !has(self.budget) ||"
             " !has(self.budget.parallelTrials) || self.execution.workers <= self.budget.parallelTrials",
@@ -237,6 +240,11 @@ class TuningJobSpec(Model):
     def _evolution_has_a_direction(self) -> Self:
         if self.algorithm.name == "CmaEs" and all(parameter.categorical for parameter in self.parameters):
             raise ValueError("CmaEs needs a float or int parameter: use TPE")
+        return self
+
+    @model_validator(mode="after")
+    def _population_is_whole(self) -> Self:
+        check_population(self)
         return self
 
     @model_validator(mode="after")

@@ -58,6 +58,8 @@ class Proposal:
 
     number: int
     params: Params
+    parent: int | None = None
+    """Number of the trial whose checkpoint this one begins with."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from optuna.trial import FrozenTrial
 
 from afina_api.budget import Budget
 from afina_api.objective import Objective
-from afina_api.reasons import Reason
-from afina_jobs.contract import Pruned, Report
-from afina_jobs.objectives.base import InvalidObjectiveError, Slot
+from afina_api.reasons import Reason, TrialReason
+from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, text
+from afina_jobs.objectives.base import InvalidObjectiveError, Place, Slot
 from afina_jobs.progress import trial_line
 from afina_jobs.search.constraints import ConstraintError
+from afina_jobs.search.population import needed
 from afina_jobs.search.regretwatch import RegretWatch
 from afina_jobs.stopping import Verdict, verdict
 from afina_jobs.study.ledger import Ledger
@@ -51,6 +52,7 @@ class Engine:
         ledger: Ledger,
         thread: StudyThread,
         slots: Sequence[Slot],
+        place: Place,
         objectives: Sequence[Objective],
         budget: Callable[[], Budget],
         combinations: float,
@@ -60,6 +62,7 @@ class Engine:
         self._ledger = ledger
         self._thread = thread
         self._slots = slots
+        self._place = place
         self._objectives = objectives
         self._budget = budget
         self._combinations = combinations
@@ -69,6 +72,8 @@ class Engine:
         self._began = time.monotonic()
         self._untold = set[int]()
         """Trials that end, of which there is no line in the log yet."""
+        self._kept: frozenset[int] | None = None
+        """Trials whose checkpoints are kept."""
 
     async def run(self) -> Verdict:
         """Search to the end.
@@ -122,12 +127,21 @@ class Engine:
                 await asyncio.sleep(_TICK_SECONDS)  # the last trials run in other slots, and the budget may grow
                 continue
             await self._look()
-            outcome = await slot.evaluate(proposal, partial(self._on_report, proposal.number))
+            outcome = await self._evaluate(slot, proposal)
             self._untold.add(proposal.number)
             await self._thread(self._ledger.end_trial, proposal.number, outcome)
             found = await self._look(proposal.number)
             if found:
                 return found
+
+    async def _evaluate(self, slot: Slot, proposal: Proposal) -> Outcome:
+        if proposal.parent is not None:
+            try:
+                await asyncio.to_thread(self._place.inherit_checkpoint, proposal.number, proposal.parent)
+            except OSError as error:
+                message = f"the checkpoint of trial {proposal.parent} cannot be copied: {error}"
+                return Failed(TrialReason.CHECKPOINT_LOST, text(message))
+        return await slot.evaluate(proposal, partial(self._on_report, proposal.number))
 
     async def _on_report(self, number: int, report: Report) -> bool:
         return await self._thread(self._ledger.report, number, report)
@@ -151,11 +165,19 @@ class Engine:
             listener.trials_changed(trials)
         if ended_now is not None:
             self._tell(ended_now, trials)
+        await self._tidy(trials)
         budget, seconds = self._budget(), self._seconds()
         regret = math.inf if budget.acceptable_regret is None else await self._thread(self._regret, trials)
         return verdict(
             trials, self._objectives, budget, seconds=seconds, combinations=self._combinations, regret=regret
         )
+
+    async def _tidy(self, trials: Sequence[FrozenTrial]) -> None:
+        """Remove the checkpoints that nobody will ask for."""
+        kept = needed(trials)
+        if kept != self._kept:
+            await asyncio.to_thread(self._place.keep_checkpoints, kept, len(trials))
+            self._kept = kept
 
     def _tell(self, number: int, trials: Sequence[FrozenTrial]) -> None:
         self._untold.discard(number)

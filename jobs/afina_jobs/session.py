@@ -111,7 +111,7 @@ def make_engine(
     if job.spec.execution.uses_ray(job.spec.trial.resources):
         muscle = Muscle(job, env, place, ray_address)
         slots = [RaySlot(muscle) for _ in slots]
-    return Engine(ledger, thread, slots, job.spec.objectives, budget, ledger.combinations, listeners)
+    return Engine(ledger, thread, slots, place, job.spec.objectives, budget, ledger.combinations, listeners)
 
 
 def combinations(spec: TuningJobSpec) -> float:

@@ -70,6 +70,17 @@ _TWO = [
     {"metric": "latency", "goal": "Minimize", "weight": 0.5},
 ]
 
+_THREE_BEGINNINGS = [
+    {
+        "params": [
+            {"name": "learning_rate", "value": rate},
+            {"name": "max_depth", "value": 3},
+            {"name": "booster", "value": "dart"},
+        ]
+    }
+    for rate in (0.01, 0.02, 0.03)
+]
+
 REFUSED: dict[str, Refused] = {
     "condition on a parameter that is not there": Refused(
         {"spec.parameters.1.when": [{"parameter": "nothing", "in": [1]}]}, "spec.parameters", _CONDITION_NAMES
@@ -349,6 +360,46 @@ REFUSED: dict[str, Refused] = {
         "spec.parameters",
         "CmaEs needs a float or int parameter: use TPE",
     ),
+    "PBT of two objectives": Refused(
+        {"spec.algorithm": {"name": "PBT"}, "spec.objectives": _TWO},
+        "spec.algorithm",
+        "PBT knows one objective only: use NSGAII",
+    ),
+    "PBT that prunes": Refused(
+        {"spec.algorithm": {"name": "PBT"}, "spec.pruning": {"name": "Median"}},
+        "spec.pruning",
+        "PBT ends no trial early: remove pruning",
+    ),
+    "PBT that knows its regret": Refused(
+        {"spec.algorithm": {"name": "PBT"}, "spec.budget.acceptableRegret": 0.1},
+        "spec.budget.acceptableRegret",
+        "acceptableRegret has no meaning with PBT: use maxTrialsWithoutImprovement",
+    ),
+    "PBT without a volume": Refused(
+        {"spec.algorithm": {"name": "PBT"}, "spec.storage": {"databaseSecretRef": {"name": "db"}}},
+        "spec.storage.databaseSecretRef",
+        "PBT keeps checkpoints on the job's volume: remove databaseSecretRef",
+    ),
+    "PBT of fewer members than trials at a time": Refused(
+        {"spec.algorithm": {"name": "PBT"}, "spec.budget.parallelTrials": 9},
+        "spec.budget.parallelTrials",
+        "PBT runs one trial of each member at a time: lower parallelTrials, or raise pbt.populationSize",
+    ),
+    "PBT with more beginnings than members": Refused(
+        {"spec.algorithm": {"name": "PBT", "pbt": {"populationSize": 2}}, "spec.initialConfigs": _THREE_BEGINNINGS},
+        "spec.initialConfigs",
+        "initialConfigs are the first trials of PBT's members: remove those beyond pbt.populationSize",
+    ),
+    "PBT in which more than half are the worst": Refused(
+        {"spec.algorithm": {"name": "PBT", "pbt": {"quantileFraction": 0.6}}},
+        "spec.algorithm.pbt.quantileFraction",
+        "less than or equal to 0.5",
+    ),
+    "PBT of one": Refused(
+        {"spec.algorithm": {"name": "PBT", "pbt": {"populationSize": 1}}},
+        "spec.algorithm.pbt.populationSize",
+        "greater than or equal to 2",
+    ),
     "pruning's settings on another": Refused(
         {"spec.pruning": {"name": "Median", "wilcoxon": {}}},
         "spec.pruning",
@@ -605,6 +656,15 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "spec.algorithm": {"name": "NSGAIII", "nsgaiii": {"populationSize": 10, "dividingParameter": 4}}
     },
     "QMC's settings": {"spec.algorithm": {"name": "QMC", "qmc": {"sequence": "Halton", "scramble": True}}},
+    "PBT as it is": {"spec.algorithm": {"name": "PBT"}, "spec.budget.parallelTrials": 8},
+    "PBT's settings": {
+        "spec.algorithm": {
+            "name": "PBT",
+            "pbt": {"populationSize": 16, "quantileFraction": 0, "resampleProbability": 0},
+        },
+        "spec.budget.parallelTrials": 16,
+        "spec.initialConfigs": _THREE_BEGINNINGS,
+    },
     "Median's settings": {
         "spec.pruning": {
             "name": "Median",

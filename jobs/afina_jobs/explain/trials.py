@@ -18,6 +18,7 @@ _STEPS = {
     TrialReason.KILLED: "See who sends the signal: the log has the trial's own output behind `trial {number} |`",
     TrialReason.CANNOT_START: "Correct spec.trial.command.argv, or name an image that has the program",
     TrialReason.INTERRUPTED: "Raise spec.trial.resources.memory if the driver was OOMKilled, and leave checkpoints",
+    TrialReason.CHECKPOINT_LOST: "Write smaller checkpoints, or fewer files of them, or raise spec.storage.volume.size",
 }
 """What to do, by the reason that most trials failed for."""
 

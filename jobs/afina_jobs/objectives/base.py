@@ -1,7 +1,7 @@
 """What every kind of objective does."""
 
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,28 @@ class Place:
     source: Path | None
     """Folder of the trials' files."""
     checkpoints: Path
-    """Folder that outlives the driver, for what trials want to find again when they are run again."""
+    """Folder that outlives the driver, for what trials want to find again when they are run again, or go on from."""
+
+    def inherit_checkpoint(self, number: int, parent: int) -> None:
+        """Begin the checkpoint of a trial with a copy of its parent's, as a whole. One that is there already stays.
+
+        Raises:
+            OSError: it cannot be copied; the trial has none then.
+        """
+        own, theirs = self.checkpoints / str(number), self.checkpoints / str(parent)
+        if own.exists() or not theirs.exists():  # a parent may have written nothing
+            return
+        arriving = own.with_name(f"{number}.arriving")
+        shutil.rmtree(arriving, ignore_errors=True)
+        shutil.copytree(theirs, arriving, symlinks=True)
+        arriving.rename(own)
+
+    def keep_checkpoints(self, needed: Collection[int], trials: int) -> None:
+        """Of the first so many trials, remove the checkpoints of all that are not needed."""
+        for folder in self.checkpoints.iterdir() if self.checkpoints.exists() else ():
+            number = folder.name.removesuffix(".arriving")
+            if number.isdecimal() and int(number) < trials and int(number) not in needed:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def forget_checkpoints(self) -> None:
         """Remove all of them: the search has ended, and none is run again."""
@@ -69,7 +90,8 @@ class Surroundings:
     timeout_field: str = "trial.timeoutSeconds"
     """Who says so."""
     checkpoints: Path | None = None
-    """Folder of the trials' checkpoints; unset: beside the working directory."""
+    """Folder of the trials' checkpoints, whose owner removes them. Unset: they are beside the working directory, until
+    their trial has ended."""
 
     def checkpoint(self, number: int) -> Path:
         """The folder of a trial's checkpoint; what an earlier run of that trial left is in it."""
@@ -78,8 +100,9 @@ class Surroundings:
         return found
 
     def forget_checkpoint(self, number: int) -> None:
-        """Remove the checkpoint of a trial that has ended."""
-        shutil.rmtree(self._checkpoint(number), ignore_errors=True)
+        """Remove the checkpoint of a trial that has ended, unless it is in a folder that somebody else looks after."""
+        if self.checkpoints is None:
+            shutil.rmtree(self._checkpoint(number), ignore_errors=True)
 
     def _checkpoint(self, number: int) -> Path:
         return (self.checkpoints or self.folder.with_name(f"{self.folder.name}.checkpoints")) / str(number)

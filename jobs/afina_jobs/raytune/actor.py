@@ -23,8 +23,8 @@ from afina_jobs.objectives import output
 from afina_jobs.objectives.base import Place, Slot
 from afina_jobs.objectives.slots import make_slots
 from afina_jobs.process.environment import trial_environment
-from afina_jobs.raytune.order import MESSAGE, PARCEL, Message, as_message
-from afina_jobs.raytune.parcel import Parcel, checkpoints_below
+from afina_jobs.raytune.order import MESSAGE, PARCEL, Message, as_message, checkpoint_lost
+from afina_jobs.raytune.parcel import Parcel, ParcelTooLargeError, checkpoints_below
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ class Trial(tune.Trainable):
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._folder = Path(order["workspace"]) / f"actor-{os.getpid()}"
         self._slot = slot(order, self._folder)
+        self._inherits = TuningJob.model_validate(order["job"]).spec.algorithm.inherits
         self._lines = _Lines()
         self._begin(config)
 
@@ -70,7 +71,19 @@ class Trial(tune.Trainable):
             self._task.result()
         if lines := self._lines.take():
             told["lines"] = lines
-        return {MESSAGE: json.dumps(told), PARCEL: self._checkpoint.changed(), "done": "outcome" in told}
+        done = "outcome" in told
+        parcel = self._last_parcel(told) if done else self._checkpoint.changed()
+        return {MESSAGE: json.dumps(told), PARCEL: parcel, "done": done}
+
+    def _last_parcel(self, told: Message) -> bytes | None:
+        """What others may go on from."""
+        if not self._inherits or told["outcome"]["kind"] != "Succeeded":
+            return None
+        try:
+            return self._checkpoint.rest()
+        except ParcelTooLargeError as error:
+            told["outcome"] = checkpoint_lost(error)
+            return None
 
     def cleanup(self) -> None:
         """End everything."""
@@ -102,6 +115,7 @@ class Trial(tune.Trainable):
 
     def _end(self) -> None:
         self._do(_cancelled(self._task))
+        self._checkpoint.forget()
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_STOP_SECONDS)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from afina_api.reasons import TrialReason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report
-from afina_jobs.objectives.base import InvalidObjectiveError, OnReport, Place, Surroundings
+from afina_jobs.objectives.base import InvalidObjectiveError, OnReport, Place
 from afina_jobs.objectives.output import TrialOutput
 from afina_jobs.objectives.output import log as trial_log
 from afina_jobs.objectives.workers import Message, Worker
@@ -82,8 +82,7 @@ class Muscle:
     def __init__(self, job: TuningJob, env: Mapping[str, str], place: Place, ray_address: str) -> None:
         """With an address, trials run on the workers of that cluster; without, Ray is started here."""
         self._order = order(job, place, ray_address)
-        metrics = [objective.metric for objective in job.spec.objectives]
-        self._around = Surroundings(metrics, env, place.workspace / "ray", None, None, checkpoints=place.checkpoints)
+        self._folder = place.workspace / "ray"
         # The pod of a cluster's driver has its token; a Ray of our own gets one that nobody else knows.
         token = {} if ray_address else {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
         given = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
@@ -112,9 +111,9 @@ class Muscle:
 
     async def _start(self) -> Worker | None:
         """Ray, once the objective is loaded; None if it died before."""
-        self._around.folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         output = TrialOutput("ray")
-        worker = await Worker.start_module("afina_jobs.raytune.runner", self._around.folder, self._env, output)
+        worker = await Worker.start_module("afina_jobs.raytune.runner", self._folder, self._env, output)
         try:
             reply = await worker.ask(self._order)
         except BaseException:
@@ -143,7 +142,6 @@ class Muscle:
         for _ in range(1 + MAX_LOSSES):
             outcome = await self._evaluate_once(proposal, on_report)
             if outcome is not None:
-                self._around.forget_checkpoint(proposal.number)
                 return outcome
         return Failed(TrialReason.INTERRUPTED, f"the nodes that ran it were lost {1 + MAX_LOSSES} times")
 

@@ -7,7 +7,7 @@ from typing import Any
 from afina_api.base import as_json
 from afina_api.reasons import TrialReason
 from afina_api.tuningjob import TuningJob
-from afina_jobs.contract import Failed, Outcome, Pruned, Succeeded
+from afina_jobs.contract import Failed, Outcome, Pruned, Succeeded, text
 from afina_jobs.objectives.base import Place
 
 Message = dict[str, Any]
@@ -40,6 +40,11 @@ def order(job: TuningJob, place: Place, address: str) -> Message:
 def as_message(outcome: Outcome) -> Message:
     """How a trial ended, as JSON."""
     return {"kind": type(outcome).__name__, **asdict(outcome)}
+
+
+def checkpoint_lost(error: Exception) -> Message:
+    """The end of a trial that succeeded, and from which no other can go on."""
+    return as_message(Failed(TrialReason.CHECKPOINT_LOST, text(f"its checkpoint cannot be kept: {error}")))
 
 
 def as_outcome(message: Mapping[str, Any]) -> Outcome:

@@ -14,6 +14,10 @@ _PAUSE_SECONDS = 5.0
 Signature = frozenset[tuple[str, int, int]]
 
 
+class ParcelTooLargeError(Exception):
+    """The folder cannot be sent; the message says why."""
+
+
 def checkpoints_below(folder: Path) -> Path:
     """Where an actor keeps checkpoints: beside the working directories, which are made anew."""
     return folder / "checkpoints"
@@ -32,11 +36,29 @@ class Parcel:
         if time.monotonic() - self._looked < _PAUSE_SECONDS:
             return None
         self._looked = time.monotonic()
-        found = _signature(self._folder)
-        if found == self._sent or sum(size for _, size, _ in found) > MAX_BYTES:
+        try:
+            return self.rest()
+        except ParcelTooLargeError:
             return None
+
+    def rest(self) -> bytes | None:
+        """The same, however long ago the last time was.
+
+        Raises:
+            ParcelTooLargeError: the folder is larger than MAX_BYTES.
+        """
+        found = _signature(self._folder)
+        if found == self._sent:
+            return None
+        size = sum(size for _, size, _ in found)
+        if size > MAX_BYTES:
+            raise ParcelTooLargeError(f"it has {size / 2**20:.0f} MiB, and {MAX_BYTES / 2**20:.0f} at most can be sent")
         self._sent = found
         return self.pack()
+
+    def forget(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def pack(self) -> bytes:
         """The folder as one piece. Files that vanish meanwhile are left out."""

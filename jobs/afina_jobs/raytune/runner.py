@@ -28,7 +28,7 @@ from ray.tune.search import Searcher
 from afina_api.tuningjob import TuningJob
 from afina_jobs.objectives.base import InvalidObjectiveError
 from afina_jobs.raytune.actor import Trial, slot
-from afina_jobs.raytune.order import MESSAGE, PARCEL, Message
+from afina_jobs.raytune.order import MESSAGE, PARCEL, Message, checkpoint_lost
 from afina_jobs.raytune.parcel import Parcel
 
 _JOIN_SECONDS = 5.0
@@ -201,11 +201,10 @@ class Relay(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Pass on what a trial that goes on has told."""
         number, told = trial.config["number"], json.loads(result[MESSAGE])
-        if result[PARCEL] is not None:
-            try:
-                Parcel(self._checkpoints / str(number)).unpack(result[PARCEL])
-            except OSError as error:
-                told.setdefault("lines", []).append(f"trial {number} | its checkpoint cannot be kept: {error}")
+        try:
+            self._keep(number, result)
+        except OSError as error:
+            told.setdefault("lines", []).append(f"trial {number} | its checkpoint cannot be kept: {error}")
         if told:
             self._driver.tell({"number": number, **told})
         stops = "step" in told and self._driver.stops(number)
@@ -215,7 +214,15 @@ class Relay(FIFOScheduler):
         """Pass on how it ended, unless it was stopped."""
         told = json.loads(result.get(MESSAGE, "{}"))
         if "outcome" in told:
+            try:
+                self._keep(trial.config["number"], result)
+            except OSError as error:
+                told["outcome"] = checkpoint_lost(error)
             self._driver.tell({"number": trial.config["number"], **told})
+
+    def _keep(self, number: int, result: Mapping[str, Any]) -> None:
+        if result[PARCEL] is not None:
+            Parcel(self._checkpoints / str(number)).unpack(result[PARCEL])
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Its actor has died."""

@@ -19,6 +19,7 @@ from afina_api.algorithm import (
     HybridSettings,
     NSGAIIISettings,
     NSGAIISettings,
+    PBTSettings,
     QMCSettings,
     TPESettings,
 )
@@ -28,6 +29,7 @@ from afina_jobs.search.cmaes import ReplayingCmaEsSampler
 from afina_jobs.search.gp import ResumingGPSampler
 from afina_jobs.search.grid import grid_of
 from afina_jobs.search.past import History
+from afina_jobs.search.pbt import PopulationSampler
 from afina_jobs.search.qmc import NumberedQMCSampler
 from afina_jobs.search.seeds import derived_seed
 from afina_jobs.search.space import SearchSpace
@@ -49,7 +51,10 @@ def sampler_for(
     if algorithm.name == "Grid":
         return grid_of(parameters, space, seed)
     make = _maker(algorithm, space, history)
-    return AllowedSampler(make, space, seed) if space.constraints else make(seed)
+    found = AllowedSampler(make, space, seed) if space.constraints else make(seed)
+    if algorithm.name == "PBT":
+        return PopulationSampler(found, algorithm.pbt or PBTSettings(), space, seed)
+    return found
 
 
 def _maker(algorithm: Algorithm, space: SearchSpace, history: History) -> Make:
@@ -137,6 +142,7 @@ def _genetic(settings: NSGAIISettings) -> dict[str, Any]:
 
 _MAKERS: Mapping[str, Callable[[Algorithm], Make]] = {
     "Random": _random,
+    "PBT": _random,  # which is what its members begin with
     "TPE": _tpe,
     "GP": _gp,
     "CmaEs": _cma_es,

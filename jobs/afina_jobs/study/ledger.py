@@ -32,6 +32,7 @@ from afina_jobs.search.first import GivenFirst
 from afina_jobs.search.grid import GridSampler
 from afina_jobs.search.jointpruner import JointPruner
 from afina_jobs.search.past import History, Past
+from afina_jobs.search.population import origin_of
 from afina_jobs.search.pruners import pruner_for
 from afina_jobs.search.samplers import sampler_for
 from afina_jobs.search.space import SearchSpace
@@ -147,7 +148,8 @@ class Ledger:
         trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
         known = reports_of(trials[trial.number]) if trial.number < len(trials) else ()
         self._running[trial.number] = _Running(trial, set(known))
-        return Proposal(trial.number, params)
+        origin = origin_of(trial)
+        return Proposal(trial.number, params, origin.parent if origin else None)
 
     def _orphan(self, trials: Sequence[FrozenTrial]) -> optuna.Trial | None:
         for frozen in trials:

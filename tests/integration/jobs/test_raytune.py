@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.reasons import Reason
+from afina_api.reasons import Reason, TrialReason
+from afina_jobs.search.population import goes_on, needed, origin_of
 from afina_jobs.stopping import Verdict
 from support.searches import Search, a_job, processes_with, wait_for
 
@@ -54,6 +55,11 @@ def objective(params, trial):
 def calls(folder: Path) -> list[list[int]]:
     """The numbers in each line that the trials wrote."""
     return [[int(word) for word in line.split()] for line in (folder / "calls").read_text().splitlines()]
+
+
+def checkpoints(folder: Path, where: str = "") -> set[int]:
+    """The trials of which there is a checkpoint."""
+    return {int(found.name) for found in folder.glob(f"{where}checkpoints/*")}
 
 
 def states(trials: list[FrozenTrial]) -> list[TrialState]:
@@ -123,6 +129,39 @@ def objective(params, trial):
     assert states(search.trials()) == [TrialState.RUNNING]
     assert (await search.run()).reason == Reason.MAX_TRIALS_REACHED
     assert states(search.trials()) == [TrialState.COMPLETE]
+
+
+async def test_members_of_a_population_go_on_from_checkpoints(tmp_path: Path) -> None:
+    """Trials end long before their checkpoints are looked at by the clock. What the last one leaves is too large."""
+    source = """
+import os
+
+def objective(params, trial):
+    file = trial.checkpoint_dir / "history"
+    history = file.read_text().split() if file.exists() else []
+    file.with_name("new").write_text(" ".join([*history, str(trial.number)]))
+    os.replace(file.with_name("new"), file)
+    if trial.number == 5:
+        with open(trial.checkpoint_dir / "large", "wb") as large:
+            large.truncate(257 * 2**20)
+    return {"rmse": trial.number, "length": len(history), "parent": int(history[-1]) if history else -1}
+"""
+    algorithm = {"name": "PBT", "seed": 3, "pbt": {"populationSize": 2}}
+    job = a_job(python="train:objective", engine="RayTune", algorithm=algorithm, trials=6, failures=1)
+    search = Search(tmp_path, job, {"train.py": source})
+    assert (await search.run()).reason == Reason.MAX_TRIALS_REACHED
+    found = search.trials()
+    assert states(found) == [TrialState.COMPLETE] * 5 + [TrialState.FAIL]
+    origins = [origin_of(trial) for trial in found]
+    assert [trial.user_attrs["afina:metrics"]["length"] for trial in found[:5]] == [0, 0, 1, 1, 2]
+    assert [trial.user_attrs["afina:metrics"]["parent"] for trial in found[2:5]] == [
+        origin.parent for origin in origins[2:5] if origin
+    ]
+    assert any(not goes_on(trial, found) for trial in found[2:5]), "the later ones are worse"
+    assert found[5].user_attrs["afina:reason"] == TrialReason.CHECKPOINT_LOST
+    assert "it has 257 MiB, and 256 at most can be sent" in found[5].user_attrs["afina:message"]
+    assert checkpoints(tmp_path) == needed(found)
+    assert not checkpoints(tmp_path, "work/actor-*/") & {0, 1, 2, 3, 4}, "nothing is left on the nodes"
 
 
 async def test_an_objective_that_cannot_be_loaded_costs_no_trial(tmp_path: Path) -> None:
