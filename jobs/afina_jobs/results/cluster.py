@@ -13,9 +13,18 @@ from optuna.trial import FrozenTrial, TrialState
 from afina_api.objective import Objective
 from afina_api.parameters import Parameter
 from afina_jobs.results.record import NoRecordError, Record
+from afina_jobs.search.population import ORIGIN, Origin
 from afina_jobs.search.space import Distribution, distribution
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
-from afina_jobs.tracking.runs import MESSAGE_TAG, REASON_TAG, STATE_TAG, TRIAL_TAG, trial_runs
+from afina_jobs.tracking.runs import (
+    MEMBER_TAG,
+    MESSAGE_TAG,
+    PARENT_TAG,
+    REASON_TAG,
+    STATE_TAG,
+    TRIAL_TAG,
+    trial_runs,
+)
 
 Json = dict[str, Any]
 
@@ -75,6 +84,9 @@ def _of_run(run: Run, objectives: Sequence[Objective], space: Mapping[str, Distr
     attrs: Json = {name: text for name, text in told.items() if text}
     if values and len(metrics) > len(values):
         attrs[METRICS] = dict(metrics)
+    if member := tags.get(MEMBER_TAG):
+        parent = tags[PARENT_TAG]
+        attrs[ORIGIN] = Origin(int(member), int(parent) if parent else None).as_attribute()
     params = {name: _value(text, space[name]) for name, text in run.data.params.items() if name in space}
     times = _moment(run.info.start_time), _moment(run.info.end_time)
     return _trial(int(tags[TRIAL_TAG]), state, values, params, space, attrs, times)

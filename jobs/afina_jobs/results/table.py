@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from afina_api.tuningjob import TuningJobSpec
 from afina_jobs.progress import short
+from afina_jobs.search.population import origin_of
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
 
 _WIDEST = 60
@@ -24,24 +25,29 @@ class Columns:
     objectives: Sequence[str]
     parameters: Sequence[str]
     metrics: Sequence[str]
+    population: bool
+    """Whether the trials are those of a population: then each has a member, and most have a parent."""
 
     @classmethod
     def of(cls, trials: Sequence[FrozenTrial], objectives: Sequence[str], parameters: Sequence[str] = ()) -> "Columns":
         """The objectives, the parameters, in that order before all others, and the other metrics of these trials."""
         seen = dict.fromkeys([*parameters, *(name for trial in trials for name in trial.params)])
         others = {name for trial in trials for name in trial.user_attrs.get(METRICS, {})} - set(objectives)
-        return cls(objectives, list(seen), sorted(others))
+        return cls(objectives, list(seen), sorted(others), any(map(origin_of, trials)))
 
     @property
     def names(self) -> list[str]:
         """The header."""
-        return ["trial", "state", "seconds", *self.objectives, *self.parameters, *self.metrics, "reason", "message"]
+        whose = ["member", "parent"] if self.population else []
+        told = [*self.objectives, *self.parameters, *self.metrics]
+        return ["trial", *whose, "state", "seconds", *told, "reason", "message"]
 
     def row(self, trial: FrozenTrial) -> list[object]:
         """A trial's cells; None where it has nothing to tell."""
         found = _as_object(trial, self.objectives)
         return [
             found["trial"],
+            *([found["member"], found["parent"]] if self.population else ()),
             found["state"],
             found["seconds"],
             *(found["values"].get(name) for name in self.objectives),
@@ -86,9 +92,11 @@ def _cell(value: object) -> str:
 
 
 def _as_object(trial: FrozenTrial, objectives: Sequence[str]) -> dict[str, Any]:
-    values = trial.values or []
+    values, origin = trial.values or [], origin_of(trial)
     return {
         "trial": trial.number,
+        "member": origin.member if origin else None,
+        "parent": origin.parent if origin else None,
         "state": trial.state.name.lower(),
         "seconds": None if trial.duration is None else trial.duration.total_seconds(),
         "values": dict(zip(objectives, values, strict=False)),

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.base import Tracking
 from afina_api.tuningjob import TuningJob
+from afina_jobs.search.population import origin_of
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
 from afina_jobs.study.reports import reports_of
 from afina_jobs.study.standing import best, front
@@ -21,6 +22,8 @@ TRIAL_TAG = "afina.trial"
 STATE_TAG = "afina.state"
 REASON_TAG = "afina.reason"
 MESSAGE_TAG = "afina.message"
+MEMBER_TAG = "afina.member"
+PARENT_TAG = "afina.parent"
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAIL: "FAILED", TrialState.PRUNED: "KILLED"}
 _BATCH = 500
 _PAGE = 1000
@@ -108,6 +111,9 @@ class Runs:
             REASON_TAG: trial.user_attrs.get(REASON, ""),
             MESSAGE_TAG: trial.user_attrs.get(MESSAGE, ""),
         }
+        if origin := origin_of(trial):
+            tags[MEMBER_TAG] = str(origin.member)
+            tags[PARENT_TAG] = "" if origin.parent is None else str(origin.parent)
         name = f"trial-{trial.number}"
         run = self._client.create_run(self._experiment, _millis(trial.datetime_start), tags, name)
         created: str = run.info.run_id

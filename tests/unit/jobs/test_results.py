@@ -17,7 +17,7 @@ from afina_api.objective import Objective
 from afina_api.tuningjob import TuningJob
 from afina_jobs.results.cluster import from_status, trials_of
 from afina_jobs.results.record import Record, as_study
-from afina_jobs.results.table import Columns, as_text
+from afina_jobs.results.table import Columns, as_objects, as_text
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
 from support.laptop import a_kubectl, afina
 from support.searches import a_job, stored_trials
@@ -130,10 +130,18 @@ def test_says_that_mlflow_does_not_answer(tmp_path: Path, monkeypatch: pytest.Mo
     assert "MLflow at http://127.0.0.1:9 does not tell" in found.stderr
 
 
-def a_run(number: int, state: str, metrics: dict[str, float], params: dict[str, str], end: int | None = 2000) -> Run:
+def a_run(
+    number: int,
+    state: str,
+    metrics: dict[str, float],
+    params: dict[str, str],
+    end: int | None = 2000,
+    **more: str,
+) -> Run:
     """A trial's run, as MLflow's server gives it."""
     tags = {"afina.trial": str(number), "afina.state": state, "afina.reason": "", "afina.message": ""}
     tags |= {"afina.reason": "ExitCode", "afina.message": "exit code 3"} if state == "FAIL" else {}
+    tags |= {f"afina.{name}": value for name, value in more.items()}
     info = RunInfo(f"r{number}", "1", "me", "FINISHED", 500, end, "active")
     data = RunData(
         [Metric(name, value, 0, 0) for name, value in metrics.items()],
@@ -161,6 +169,21 @@ def test_reads_trials_from_their_runs() -> None:
     assert (third.number, third.state, third.values, third.params) == (
         7, TrialState.PRUNED, None, {"x": 1e-05, "c": 2.5},
     )  # fmt: skip
+
+
+def test_shows_whose_a_trial_of_a_population_is() -> None:
+    runs = [
+        a_run(0, "COMPLETE", {"rmse": 0.5}, {"x": "0.1"}, member="0", parent=""),
+        a_run(3, "COMPLETE", {"rmse": 0.4}, {"x": "0.2"}, member="1", parent="0"),
+    ]
+    found = trials_of(runs, [RMSE], SPACE)
+    assert [line.split()[:4] for line in text(*found)] == [
+        ["trial", "member", "parent", "state"], ["0", "0", "complete", "1.5"], ["3", "1", "0", "complete"],
+    ]  # fmt: skip
+    assert [(one["member"], one["parent"]) for one in as_objects(found, Columns.of(found, ["rmse"]))] == [
+        (0, None),
+        (1, 0),
+    ]
 
 
 def test_a_study_of_them_keeps_their_numbers() -> None:
