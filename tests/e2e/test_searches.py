@@ -1,5 +1,6 @@
 """Every algorithm and pruning in a pod, a space with conditions and constraints, and a search that knows another."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -139,6 +140,23 @@ def test_two_objectives(afina: Cluster, namespace: str) -> None:
     errors, nodes = ([trial["values"][name] for trial in status["best"]] for name in ("error", "nodes"))
     by_error = [size for _, size in sorted(zip(errors, nodes, strict=True))]
     assert by_error == sorted(nodes, reverse=True), "who errs less is larger"
+
+
+def test_a_population_goes_on_from_checkpoints(afina: Cluster, namespace: str) -> None:
+    documents = yaml.safe_load_all((MANIFESTS / "15-tuningjob-population.yaml").read_text())
+    afina.apply(*documents, namespace=namespace)
+    ended = wait_ended(afina, namespace, "learned-schedule")
+    assert succeeded(ended)["reason"] == "MaxTrialsReached"
+    assert (counts(ended)["total"], counts(ended)["succeeded"]) == (32, 32)
+    log = afina.kubectl("logs", "job/tj-learned-schedule", "-c", "driver", namespace=namespace)
+    losses = {int(number): float(loss) for number, loss in re.findall(r"trial (\d+) succeeded: loss ([\d.]+)", log)}
+    first, last = ([losses[number] for number in numbers] for numbers in (range(8), range(24, 32)))
+    assert max(last) < min(first), "all have learned from what was learned before"
+    best = ended["status"]["best"][0]["number"]
+    begun = re.search(rf"trial {best} \| goes on from epoch (\d+), which trial (\d+) has left", log)
+    assert begun
+    assert int(begun[1]) >= 10
+    assert f"trial {begun[2]} | goes on from epoch {int(begun[1]) - 5}" in log
 
 
 def test_a_condition_that_cannot_be_met_is_refused_by_the_api_server(afina: Cluster, namespace: str) -> None:
