@@ -15,7 +15,8 @@ class Budget(Model):
     max_trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 20
     """So many trials are evaluated."""
     parallel_trials: Annotated[int, Field(ge=1, le=64)] = 1
-    """So many of them at a time. The pod's resources are sized for it, so it cannot grow after the start."""
+    """So many of them at a time. The pod's resources are sized for it: where it grows while the job runs, the driver is
+    replaced by one with more room, to which the running trials are handed over."""
     max_failed_trials: Annotated[int, Field(ge=0, le=MAX_TRIALS)] = 3
     """One more failed trial than this and the job has failed."""
     timeout_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None

@@ -310,11 +310,6 @@ class TuningJob(Model):
             field=".spec.budget.maxTrials",
         ),
         rule(
-            f"!({STARTED}) || self.spec.budget.parallelTrials <= oldSelf.spec.budget.parallelTrials",
-            "parallelTrials may not grow after the job has started: its pod is sized for it",
-            field=".spec.budget.parallelTrials",
-        ),
-        rule(
             f"!({FINISHED}) || self.spec.budget == oldSelf.spec.budget",
             "budget cannot change after the job has ended: create another TuningJob",
             field=".spec.budget",

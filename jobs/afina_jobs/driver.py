@@ -41,6 +41,8 @@ class Settings:
     """URL of a database; without it, SQLite in the study's folder."""
     ray_address: str
     """Host and port of the head of the job's Ray cluster; empty where it has none."""
+    slots: int | None
+    """So many trials at a time the pod, or the Ray cluster, was made for; None: as many as the spec asks for."""
     termination_log: Path
     """File whose content the kubelet puts into the pod's status."""
 
@@ -54,6 +56,7 @@ class Settings:
             workspace=Path(env["AFINA_WORKSPACE"]),
             storage_url=env.get("AFINA_STORAGE_URL"),
             ray_address=env.get("AFINA_RAY_ADDRESS", ""),
+            slots=int(env["AFINA_SLOTS"]) if env.get("AFINA_SLOTS") else None,
             termination_log=Path(env.get("AFINA_TERMINATION_LOG", "/dev/termination-log")),
         )
 

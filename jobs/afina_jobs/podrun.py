@@ -59,7 +59,8 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     listeners = [listener for listener in (mirror, importance, reporter) if listener]
     place = Place(settings.workspace, settings.source, settings.study / "checkpoints")
     env = trial_environment(job.spec.trial)
-    engine = make_engine(job, budget, ledger, thread, env, place, listeners, settings.ray_address)
+    sized = _with_room(job, settings.slots)
+    engine = make_engine(sized, budget, ledger, thread, env, place, listeners, settings.ray_address)
     try:
         found = await engine.run()
         place.forget_checkpoints()
@@ -77,6 +78,14 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
             await reporter.finish(STOPPED_STATUS_SECONDS)
         raise
     return found
+
+
+def _with_room(job: TuningJob, slots: int | None) -> TuningJob:
+    """The job with as many slots as the pod has room for: how many of them are used, the live budget says."""
+    if slots is None:
+        return job
+    budget = job.spec.budget.model_copy(update={"parallel_trials": slots})
+    return job.model_copy(update={"spec": job.spec.model_copy(update={"budget": budget})})
 
 
 def _reporter(

@@ -162,8 +162,7 @@ def _make_room(facts: Facts, pod: Json, text: str) -> str:
         return f"See `kubectl get nodes -l {asked}`: correct {facts.kind.resources}.gpuType, or label the nodes."
     if "taint" in text and not _INSUFFICIENT.search(text):
         return "See `kubectl describe nodes | grep -A3 Taints`: have the taint removed, or add nodes without it."
-    fields = [facts.kind.resources]
-    if dig(facts.obj, "spec", "budget", "parallelTrials") not in (None, 1):
-        fields.append("spec.budget.parallelTrials")
+    several = dig(facts.obj, "spec", "budget", "parallelTrials") not in (None, 1)
+    less = f"{'spec.budget.parallelTrials, or ' if several else ''}{facts.kind.resources}{facts.elsewhere}"
     shown = f" GPUs: `{_SHOW_GPUS}`." if "nvidia.com/gpu" in text else ""
-    return f"Wait until others end, add nodes, or lower {' or '.join(fields)}{facts.elsewhere}.{shown}"
+    return f"Wait until others end, add nodes, or lower {less}.{shown}"

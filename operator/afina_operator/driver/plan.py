@@ -2,10 +2,12 @@
 
 The order of the writes carries it over every crash:
 1. `startTime` is recorded first, bound to the version of the spec that was read: from then on the API server keeps
-   the spec as it is, so all that is made afterwards is made of one spec.
+   the spec as it is but for the budget and wider ranges, so all that is made afterwards is made of one spec.
 2. Then the children, in the order in which they need each other, the Job last.
 3. A failure that the operator finds is recorded before its Job is deleted, `completionTime` after: where a crash
    comes between, the next pass goes on from the record.
+4. What has no room for as many trials as the spec asks for by now is deleted, and made again by 2. A driver knows how
+   many its pod was made for, and runs no more, whatever the spec says that it reads.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from typing import Any
 
 from afina_api.reasons import Reason
 from afina_operator.conditions import condition, event, format_time, parse_time
-from afina_operator.driver import outcome, pods
+from afina_operator.driver import outcome, pods, room
 from afina_operator.driver.children import child_name, children
 from afina_operator.driver.kind import InvalidSpecError, Kind, Workload
 from afina_operator.driver.observe import Observed
@@ -131,9 +133,25 @@ def _follow(
         return _conclude(observed, child, state, now)
     if queue(observed.job) and workload.suspend:
         return _say(observed, state, now, [_deleted(child), _end_of_ray(observed)], again_after=_SOON)
+    if not workload.suspend and (unfit := room.unfit(observed, child, desired)):
+        return _make_room(observed, child, unfit, desired, now)
     repairs = (*_missing(observed, desired), *_drifted(observed, desired), _adjust(observed, child, workload))
     again = _next_look(observed, child, state, now)
     return _say(observed, state, now, repairs, start=_made(child), again_after=again)
+
+
+def _make_room(
+    observed: Observed, child: Json | None, unfit: Sequence[Json], desired: dict[Resource, Json], now: datetime
+) -> Plan:
+    """Take away what has no room for as many trials as are asked for, to be made anew."""
+    running = child is not None and any(map(pods.is_running, pods.of_job(observed.pods, child)))
+    slots = room.of_job(desired[JOBS])
+    text = f"budget.parallelTrials is {slots}: the driver hands its trials over to one that has room for so many."
+    recorded = State.recorded(observed.kind, observed.job)
+    known = recorded is not None and recorded.message == text
+    told = None if known else Emit(event(observed.job, "Normal", "Resized", text, now))
+    stop = (told, *map(Delete, unfit))
+    return _say(observed, waits(Reason.PENDING, text, running=running), now, stop, again_after=_SOON)
 
 
 def _next_look(observed: Observed, child: Json, state: State, now: datetime) -> float | None:
@@ -167,6 +185,8 @@ def _make(observed: Observed, desired: dict[Resource, Json], now: datetime) -> P
     if pods.leftover(observed.pods, name):
         text = "The pod of a deleted Job of this name still runs: the new one waits for its end."
         return _say(observed, waits(Reason.PENDING, text), now, again_after=_SOON)
+    if unfit := room.unfit(observed, None, desired):
+        return _make_room(observed, None, unfit, desired, now)
     state = waits(Reason.PENDING, "The driver's Job is made.")
     text = f"The driver's Job {name} is made"
     told = Emit(event(job, "Normal", "Started", text, now))

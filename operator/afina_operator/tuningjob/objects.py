@@ -9,6 +9,7 @@ from afina_api.tuningjob import TuningJob
 from afina_operator.driver.children import DRIVER_MEMORY, resources
 from afina_operator.driver.kind import InvalidSpecError, Kind, RayCluster, Words, Workload, torch_image
 from afina_operator.driver.references import named
+from afina_operator.driver.room import SLOTS
 from afina_operator.podspec import GPU_TYPE, from_secret
 from afina_operator.resources import CONFIG_MAPS, TUNING_JOBS, Json, Ref, dig
 from afina_operator.settings import Settings
@@ -40,6 +41,7 @@ def workload(job: TuningJob, settings: Settings) -> Workload:
         suspend=job.spec.suspend,
         node_selector={GPU_TYPE: trial.resources.gpu_type} if trial.resources.gpu_type and not ray else {},
         ray=ray,
+        env={SLOTS: str(budget.parallel_trials)},
         deadline=None if budget.timeout_seconds is None else budget.timeout_seconds + BACKSTOP_SECONDS,
     )
 

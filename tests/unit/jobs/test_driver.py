@@ -136,6 +136,22 @@ def test_goes_further_when_the_budget_grows(tmp_path: Path) -> None:
     assert len(driver.trials()) == 4
 
 
+def test_uses_the_room_that_it_was_made_for_and_no_more(tmp_path: Path) -> None:
+    script = f"touch ../../began-$AFINA_TRIAL_NUMBER; while [ ! -e ../../go ]; do sleep 0.01; done; {ONE}"
+    driver = Driver(tmp_path, a_job(script=script, trials=4), env={"AFINA_SLOTS": "2"})
+    process = driver.start()
+    wait_for((tmp_path / "began-0").exists)
+    time.sleep(1.5)
+    assert len([*tmp_path.glob("began-*")]) == 1
+    driver.write_spec(a_job(script=script, trials=4, parallel=3))
+    wait_for((tmp_path / "began-1").exists)
+    time.sleep(1.5)
+    assert len([*tmp_path.glob("began-*")]) == 2
+    (tmp_path / "go").touch()
+    assert process.wait(60) == 0
+    assert [trial.value for trial in driver.trials()] == [1] * 4
+
+
 def test_counts_the_time_of_earlier_drivers(tmp_path: Path) -> None:
     driver = Driver(tmp_path, a_job(script="sleep 1000", timeout=4))
     process = driver.start()

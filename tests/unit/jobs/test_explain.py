@@ -132,7 +132,7 @@ CASES: dict[str, tuple[Facts, str, str, str]] = {
         facts(an_object(), [a_pod(scheduled=ROOM)]),
         "No node takes pod tj-it-a: too little cpu and nvidia.com/gpu.",
         "it asks for cpu 2, memory 1Gi",
-        "lower spec.trial.resources or spec.budget.parallelTrials in another TuningJob. GPUs: `kubectl get nodes",
+        "lower spec.budget.parallelTrials, or spec.trial.resources in another TuningJob. GPUs: `kubectl get nodes",
     ),
     "no node has room for a model server": (
         facts(

@@ -153,6 +153,10 @@ def test_the_spec_decides_the_image(changes: dict[str, Any], image: str) -> None
     assert the_container(changes)["imagePullPolicy"] == "Always"
 
 
+def test_the_driver_knows_how_many_trials_at_a_time_its_pod_was_made_for() -> None:
+    assert environment({"spec.budget.parallelTrials": 5})["AFINA_SLOTS"] == "5"
+
+
 def test_only_what_is_asked_for_is_in_the_environment() -> None:
     assert "AFINA_SOURCE" not in environment()
     assert "AFINA_STORAGE_URL" not in environment()

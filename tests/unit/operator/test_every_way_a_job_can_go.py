@@ -14,7 +14,7 @@ import pytest
 from afina_api.reasons import Reason
 from afina_operator import conditions
 from afina_operator.conditions import format_time
-from afina_operator.driver import handlers, plan, pods, status
+from afina_operator.driver import handlers, plan, pods, room, status
 from afina_operator.driver.children import children
 from afina_operator.driver.kind import Kind
 from afina_operator.driver.observe import Observed
@@ -24,7 +24,8 @@ from afina_operator.settings import Settings
 from afina_operator.tuningjob.objects import KIND
 from world.explore import BrokenError, explore
 from world.lives import model, scene
-from world.tuningjobs import TUNING_JOB, WITH_WORKERS, WRONG
+from world.subjects import Subject
+from world.tuningjobs import ATTENTIVE, ATTENTIVE_WITH_WORKERS, TUNING_JOB, WITH_WORKERS, WRONG
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,21 @@ def test_every_way_ends_well(case: Case) -> None:
     found = explore(scene(TUNING_JOB, *case.actions, **case.given), model(TUNING_JOB.operator()))
     assert found.worlds > 25
     assert found.steps > 500
+
+
+MORE_AT_A_TIME = {
+    "its parallelism grows": Case(("ask for three at a time", "driver crashes")),
+    "its parallelism grows and shrinks again": Case(("ask for three at a time", "ask for one at a time")),
+    "its parallelism grows while it is suspended": Case(("ask for three at a time", "suspend", "resume")),
+    "its parallelism grows, and its Job is deleted": Case(("ask for three at a time", "delete the Job")),
+}
+
+
+@pytest.mark.parametrize("subject", [ATTENTIVE, ATTENTIVE_WITH_WORKERS], ids=["in a pod", "with workers"])
+@pytest.mark.parametrize("case", MORE_AT_A_TIME.values(), ids=MORE_AT_A_TIME.keys())
+def test_more_trials_at_a_time_get_their_room(case: Case, subject: Subject) -> None:
+    found = explore(scene(subject, *case.actions, **case.given), model(subject.operator()))
+    assert found.worlds > 25
 
 
 WITH_WORKERS_CASES = (
@@ -231,11 +247,17 @@ def _change_plan(patch: pytest.MonkeyPatch, change: Callable[[Plan, Observed], P
     patch.setattr(handlers, "plan", bad)
 
 
+def _room_never_looked_at(patch: pytest.MonkeyPatch) -> None:
+    """A Job that was made for fewer trials at a time is taken to be as it should."""
+    patch.setattr(room, "unfit", lambda observed, child, desired: [])
+
+
 @dataclass(frozen=True)
 class Bug:
     plant: Plant
     case: Case
     found_as: str
+    subject: Subject = TUNING_JOB
 
 
 BUGS = {
@@ -262,6 +284,9 @@ BUGS = {
     ),
     "a message that is never the same": Bug(_ever_new_message, Case(), "it does not come to rest"),
     "a transition at every write": Bug(_transition_every_time, Case(("grow", "time passes")), "without a transition"),
+    "room never looked at": Bug(
+        _room_never_looked_at, Case(("ask for three at a time",)), "is left to run 3 trials", ATTENTIVE
+    ),
     "a verdict written over": Bug(
         _verdict_forgotten, Case(("time passes",), {"image_missing": True}), "the verdict has changed"
     ),
@@ -272,4 +297,4 @@ BUGS = {
 def test_a_planted_bug_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.plant(monkeypatch)
     with pytest.raises(BrokenError, match=bug.found_as):
-        explore(scene(TUNING_JOB, *bug.case.actions, **bug.case.given), model(TUNING_JOB.operator()))
+        explore(scene(bug.subject, *bug.case.actions, **bug.case.given), model(bug.subject.operator()))

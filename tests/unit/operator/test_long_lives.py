@@ -35,7 +35,17 @@ ACTIONS, NATURE = TUNING_JOB.actions, scene(TUNING_JOB).nature()
 LONGEST = 300
 """Undisturbed steps that must be enough to come to rest."""
 SUSPENSION = ("suspend", "resume")
-USERS = (*SUSPENSION, "grow", "change image", "delete", "recreate", "delete the Job", "delete in foreground")
+PARALLELISM = ("ask for three at a time", "ask for one at a time")
+USERS = (
+    *SUSPENSION,
+    "grow",
+    *PARALLELISM,
+    "change image",
+    "delete",
+    "recreate",
+    "delete the Job",
+    "delete in foreground",
+)
 DRIVERS = ("driver reports", "driver crashes", "driver ends", "driver gives up")
 
 

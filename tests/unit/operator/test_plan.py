@@ -400,6 +400,53 @@ ON_THE_WAY = {
         "Unknown",
         Reason.RUNNING,
     ),
+    "replace a driver that has no room for more trials at a time": Case(
+        with_job((RUNNING,), changes={"spec.budget.parallelTrials": 3}),
+        "Emit Delete ApplyStatus",
+        "Unknown",
+        Reason.PENDING,
+        ("budget.parallelTrials is 3: the driver hands its trials over",),
+        5.0,
+    ),
+    "keep a driver that has room for more trials than are asked for": Case(
+        with_job((RUNNING,), changes={"spec.budget.parallelTrials": 1}), "Apply ApplyStatus", "Unknown", Reason.RUNNING
+    ),
+    "take back what waits for more room than is asked for": Case(
+        with_job((a_pod(),), changes={"spec.budget.parallelTrials": 1}),
+        "Emit Delete ApplyStatus",
+        "Unknown",
+        Reason.PENDING,
+        again_after=5.0,
+    ),
+    "not replace what is suspended before it is resumed": Case(
+        with_job(changes={"spec.budget.parallelTrials": 3, "spec.suspend": True}),
+        "Apply Patch Emit ApplyStatus",
+        "Unknown",
+        Reason.SUSPENDED,
+    ),
+    "wait for a Job that goes to make room": Case(
+        Observed(
+            KIND,
+            a_job({"spec.budget.parallelTrials": 3}, STARTED),
+            its_children(a_job(), metadata__deletionTimestamp=EARLIER),
+        ),
+        "Apply ApplyStatus",
+        "Unknown",
+        Reason.PENDING,
+        ("it is made again when it is gone",),
+        60.0,
+    ),
+    "leave alone a Job of an earlier version, which does not say what it was made for": Case(
+        Observed(
+            KIND,
+            a_job({"spec.budget.parallelTrials": 3}, STARTED),
+            its_children(a_job(), spec__template__spec__containers=[{"name": "driver", "env": []}], status={}),
+            (RUNNING,),
+        ),
+        "Apply ApplyStatus",
+        "Unknown",
+        Reason.RUNNING,
+    ),
     "put right what somebody changed": Case(
         Observed(
             KIND,
@@ -673,6 +720,34 @@ def test_the_ray_cluster_goes_with_the_drivers_end() -> None:
     (gone,) = [one for one in writes if isinstance(one, Delete)]
     assert gone.seen["kind"] == "RayCluster"
     assert isinstance(writes[-1], ApplyStatus), "the end is recorded when it is gone"
+
+
+@pytest.mark.parametrize(
+    ("made_for", "asked", "ready", "deleted"),
+    [
+        (2, 4, 2, {"RayCluster", "Job"}),
+        (3, 4, 2, {"Job"}),  # each worker has room for two already
+        (4, 2, 2, set()),
+        (4, 2, 0, {"RayCluster"}),
+        (4, 3, 0, set()),
+    ],
+)
+def test_workers_are_made_anew_with_more_room(made_for: int, asked: int, ready: int, deleted: set[str]) -> None:
+    def job(parallel: int) -> Json:
+        return a_job({"spec.execution.workers": 2, "spec.budget.parallelTrials": parallel}, STARTED)
+
+    settings = Settings(ray=True)
+    found = its_children(job(made_for), settings=settings, status={})
+    found[RAY_CLUSTERS] = {**found[RAY_CLUSTERS], "status": {"readyWorkerReplicas": ready}}
+    writes = plan(Observed(KIND, job(asked), found, (RUNNING,)), settings, NOW).writes
+    assert {one.seen["kind"] for one in writes if isinstance(one, Delete)} == deleted
+
+
+def test_no_driver_is_made_for_workers_without_room() -> None:
+    settings, small, large = Settings(ray=True), {"spec.execution.workers": 1}, {"spec.budget.parallelTrials": 5}
+    found = its_children(a_job(small), without=(JOBS,), settings=settings)
+    writes = plan(Observed(KIND, a_job(small | large, STARTED), found), settings, NOW).writes
+    assert [type(one).__name__ for one in writes] == ["Emit", "Delete", "ApplyStatus"]
 
 
 @pytest.mark.parametrize(("ready", "words"), [(None, "Of its 2 workers, 0 are ready"), (1, "1 are ready"), (2, "")])
