@@ -24,6 +24,14 @@ SafeInteger = Annotated[int, Field(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER, st
 CONDITION_NAMES = "when must name a categorical or int parameter that stands before"
 CONDITION_VALUES = "when must ask for values that the other parameter can have"
 
+RANGES_GROW = (
+    "after the job has started, only ranges of numbers may change, and only so that they hold the old one, by whole"
+    " steps: create another TuningJob, with warmStartFrom"
+)
+FIXED_SPACE = ("Grid", "CmaEs")
+"""Algorithms whose proposals follow from the whole space as it was when the search began."""
+SPACE_IS_FIXED = f"{' and '.join(FIXED_SPACE)} cannot go on with other ranges: create another TuningJob"
+
 _ORDERED = rule("self.min < self.max", "min must be less than max", field=".max")
 _LOG_POSITIVE = rule(
     "!has(self.scale) || self.scale != 'Log' || self.min > 0",
@@ -166,6 +174,19 @@ class Parameter(Model):
         places = (value - span.min) / (span.step or (1 if self.int_ else value - span.min or 1))
         return abs(places - round(places)) < 1e-9
 
+    def has_grown_from(self, before: "Parameter") -> bool:
+        """Whether this is the parameter as it was, or its range holds the range that it had, by whole steps."""
+        new, old = self.float_ or self.int_, before.float_ or before.int_
+        if new is None or old is None or type(new) is not type(old):
+            return self == before
+        steps = (old.min - new.min) / (new.step or (1 if self.int_ else math.inf))
+        return (
+            (self.name, self.when, new.scale, new.step) == (before.name, before.when, old.scale, old.step)
+            and new.min <= old.min
+            and old.max <= new.max
+            and abs(steps - round(steps)) < 1e-6
+        )
+
     def is_there(self, params: Mapping[str, float | str | None] | Mapping[str, float | str]) -> bool:
         """Whether a trial with these parameters has this one, too."""
         return all(params.get(condition.parameter) in condition.in_ for condition in self.when)
@@ -175,6 +196,13 @@ class Parameter(Model):
         if self.categorical:
             return value in self.categorical.choices
         return self.int_ is not None and isinstance(value, int) and self.int_.min <= value <= self.int_.max
+
+
+def have_grown(before: Sequence[Parameter], after: Sequence[Parameter]) -> bool:
+    """Whether a search in the first space can go on in the second: nothing but ranges of numbers has changed, and each
+    holds what it held before.
+    """
+    return len(before) == len(after) and all(map(Parameter.has_grown_from, after, before))
 
 
 class ParameterValue(Model):

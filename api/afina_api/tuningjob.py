@@ -293,7 +293,6 @@ class TuningJob(Model):
             fixed_after_start("TuningJob", field)
             for field in (
                 "objectives",
-                "parameters",
                 "initialConfigs",
                 "warmStartFrom",
                 "constraints",

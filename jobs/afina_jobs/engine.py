@@ -13,9 +13,9 @@ from typing import Protocol
 
 from optuna.trial import FrozenTrial
 
-from afina_api.budget import Budget
 from afina_api.objective import Objective
 from afina_api.reasons import Reason, TrialReason
+from afina_api.tuningjob import TuningJobSpec
 from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, text
 from afina_jobs.objectives.base import InvalidObjectiveError, Place, Slot
 from afina_jobs.progress import trial_line
@@ -54,17 +54,19 @@ class Engine:
         slots: Sequence[Slot],
         place: Place,
         objectives: Sequence[Objective],
-        budget: Callable[[], Budget],
+        live: Callable[[], TuningJobSpec],
         combinations: float,
         listeners: Sequence[Listener] = (),
     ) -> None:
-        """Budget is asked again and again, since it may grow; combinations is infinite for all but a grid."""
+        """Live is asked again and again, since budget and ranges may grow; combinations is infinite for all but a
+        grid.
+        """
         self._ledger = ledger
         self._thread = thread
         self._slots = slots
         self._place = place
         self._objectives = objectives
-        self._budget = budget
+        self._live = live
         self._combinations = combinations
         self._listeners = listeners
         self._regret = RegretWatch(objectives[0].goal, ledger.seed)
@@ -120,9 +122,7 @@ class Engine:
     async def _serve(self, index: int, slot: Slot) -> Verdict:
         """Evaluate trial after trial in one slot, until the search is over."""
         while True:
-            budget = self._budget()
-            limit = min(budget.max_trials, self._combinations)
-            proposal = await self._thread(self._ledger.begin_trial, limit) if index < budget.parallel_trials else None
+            proposal = await self._begin() if index < self._live().budget.parallel_trials else None
             if proposal is None:
                 await asyncio.sleep(_TICK_SECONDS)  # the last trials run in other slots, and the budget may grow
                 continue
@@ -133,6 +133,11 @@ class Engine:
             found = await self._look(proposal.number)
             if found:
                 return found
+
+    async def _begin(self) -> Proposal | None:
+        spec = self._live()
+        await self._thread(self._ledger.widen, spec.parameters)
+        return await self._thread(self._ledger.begin_trial, min(spec.budget.max_trials, self._combinations))
 
     async def _evaluate(self, slot: Slot, proposal: Proposal) -> Outcome:
         if proposal.parent is not None:
@@ -166,7 +171,7 @@ class Engine:
         if ended_now is not None:
             self._tell(ended_now, trials)
         await self._tidy(trials)
-        budget, seconds = self._budget(), self._seconds()
+        budget, seconds = self._live().budget, self._seconds()
         regret = math.inf if budget.acceptable_regret is None else await self._thread(self._regret, trials)
         return verdict(
             trials, self._objectives, budget, seconds=seconds, combinations=self._combinations, regret=regret
@@ -181,7 +186,7 @@ class Engine:
 
     def _tell(self, number: int, trials: Sequence[FrozenTrial]) -> None:
         self._untold.discard(number)
-        log.info(trial_line(trials[number], trials, self._objectives, self._budget(), seconds=self._seconds()))
+        log.info(trial_line(trials[number], trials, self._objectives, self._live().budget, seconds=self._seconds()))
 
     async def _tell_rest(self) -> None:
         """Of trials that had ended when another look found that the search was over."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob
 from afina_jobs.driver import Settings
-from afina_jobs.livespec import LiveBudget, read_object
+from afina_jobs.livespec import LiveSpec, read_object
 from afina_jobs.objectives.base import Place
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.report.importance import ImportanceWatch
@@ -52,15 +52,15 @@ async def _search(job: TuningJob, settings: Settings) -> Verdict:
     thread = StudyThread()
     ledger = await open_ledger(job, settings.storage_url or sqlite_url(settings.study), thread)
     log.info("seed %d: set spec.algorithm.seed to it to search the same way again", ledger.seed)
-    budget = LiveBudget(settings.spec, job.spec.budget)
+    live = LiveSpec(settings.spec, job.spec)
     mirror = Mirror(job, ledger.identity, ledger.seed) if os.environ.get("MLFLOW_TRACKING_URI") else None
     importance = ImportanceWatch(ledger.study, thread)
-    reporter = _reporter(job, budget, mirror, importance, ledger)
+    reporter = _reporter(job, live, mirror, importance, ledger)
     listeners = [listener for listener in (mirror, importance, reporter) if listener]
     place = Place(settings.workspace, settings.source, settings.study / "checkpoints")
     env = trial_environment(job.spec.trial)
     sized = _with_room(job, settings.slots)
-    engine = make_engine(sized, budget, ledger, thread, env, place, listeners, settings.ray_address)
+    engine = make_engine(sized, live, ledger, thread, env, place, listeners, settings.ray_address)
     try:
         found = await engine.run()
         place.forget_checkpoints()
@@ -89,7 +89,7 @@ def _with_room(job: TuningJob, slots: int | None) -> TuningJob:
 
 
 def _reporter(
-    job: TuningJob, budget: LiveBudget, mirror: Mirror | None, importance: ImportanceWatch, ledger: Ledger
+    job: TuningJob, live: LiveSpec, mirror: Mirror | None, importance: ImportanceWatch, ledger: Ledger
 ) -> Reporter | None:
     if not has_a_status(job.metadata):
         log.info("not in a cluster: no status is reported")
@@ -100,7 +100,7 @@ def _reporter(
         return status(
             trials,
             job.spec.objectives,
-            budget(),
+            live().budget,
             tracking,
             importance.latest,
             ledger.combinations,

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from afina_api.budget import Budget
 from afina_api.reasons import Reason
 from afina_api.tuningjob import TuningJob, TuningJobSpec
 from afina_jobs.builtin.settings import BuiltinSettingsError
@@ -19,7 +18,8 @@ from afina_jobs.search.past import Past
 from afina_jobs.search.space import SearchSpace
 from afina_jobs.specfile.yamllines import field
 from afina_jobs.stopping import Verdict
-from afina_jobs.study.ledger import Ledger, SpecChangedError
+from afina_jobs.study.ledger import Ledger
+from afina_jobs.study.opening import SpecChangedError
 from afina_jobs.study.storage import ForeignTablesError, StorageFullError, open_storage
 from afina_jobs.study.thread import StudyThread
 
@@ -81,7 +81,7 @@ def _earlier(job: TuningJob) -> list[Past]:
 
 def make_engine(
     job: TuningJob,
-    budget: Callable[[], Budget],
+    live: Callable[[], TuningJobSpec],
     ledger: Ledger,
     thread: StudyThread,
     env: Mapping[str, str],
@@ -93,7 +93,7 @@ def make_engine(
 
     Args:
         job: the job.
-        budget: its budget, which may grow.
+        live: its spec, of which the budget may change and the ranges may grow.
         ledger: its study.
         thread: the study's.
         env: the environment of every trial.
@@ -111,7 +111,7 @@ def make_engine(
     if job.spec.execution.uses_ray(job.spec.trial.resources):
         muscle = Muscle(job, env, place, ray_address)
         slots = [RaySlot(muscle) for _ in slots]
-    return Engine(ledger, thread, slots, place, job.spec.objectives, budget, ledger.combinations, listeners)
+    return Engine(ledger, thread, slots, place, job.spec.objectives, live, ledger.combinations, listeners)
 
 
 def combinations(spec: TuningJobSpec) -> float:

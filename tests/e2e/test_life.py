@@ -1,6 +1,7 @@
 """What may happen to a TuningJob between its making and its deletion."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -62,15 +63,32 @@ def other_namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
     return namespace
 
 
-def test_budget_grows_in_flight_and_the_search_space_does_not(afina: Cluster, namespace: str) -> None:
+def test_budget_grows_in_flight_and_the_search_space_does_not_shrink(afina: Cluster, namespace: str) -> None:
     """The kubelet takes a minute to tell the driver, so its trials last longer than that."""
     wait_for_trials(afina, namespace, "growing", ended=1)
     _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 103}})
-    parameters = [{"name": "x", "float": {"min": 0, "max": 2}}]
-    with pytest.raises(KubeError, match="parameters cannot change after the job has started: create another TuningJob"):
+    parameters = [{"name": "x", "float": {"min": 0, "max": 0.5}}]
+    with pytest.raises(KubeError, match="after the job has started, only ranges of numbers may change"):
         _patch_spec(afina, namespace, "growing", {"parameters": parameters})
     with pytest.raises(KubeError, match="maxTrials may only grow"):
         _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 2}})
+
+
+def test_more_trials_at_a_time_and_a_wider_range(afina: Cluster, namespace: str) -> None:
+    """Its driver is replaced by one with more room, which reads the range when it starts."""
+    afina.apply(tuning_job("widening", SLOW, budget={"maxTrials": 40}), namespace=namespace)
+    wait_for_trials(afina, namespace, "widening", ended=2)
+    parameters = [{"name": "x", "float": {"min": 0, "max": 50}}]
+    _patch_spec(afina, namespace, "widening", {"budget": {"parallelTrials": 3}, "parameters": parameters})
+    wait_until(lambda: counts(job(afina, namespace, "widening")).get("running") == 3, "three trials at a time", 180)
+    (pod,) = [one for one in pods(afina, namespace, "widening") if one["status"]["phase"] == "Running"]
+    asked = pod["spec"]["containers"][0]["resources"]["requests"]
+    ended = wait_ended(afina, namespace, "widening")
+    assert asked["cpu"] == "250m", "three of 50m, and 100m for the driver"
+    assert counts(ended) == {"total": 40, "running": 0, "succeeded": 40, "failed": 0, "pruned": 0}
+    assert afina.kubectl("get", "events", "--field-selector=reason=Resized", "-o=name", namespace=namespace)
+    log = afina.kubectl("logs", pod["metadata"]["name"], namespace=namespace)
+    assert max(float(value) for value in re.findall(r"; x=(\S+)", log)) > 1, "the range is wider"
 
 
 def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:

@@ -19,7 +19,8 @@ from afina_jobs.objectives.base import Place
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.session import make_engine, open_ledger
 from afina_jobs.stopping import Verdict
-from afina_jobs.study.ledger import Ledger, study_name
+from afina_jobs.study.ledger import Ledger
+from afina_jobs.study.opening import study_name
 from afina_jobs.study.storage import open_storage, sqlite_url
 from afina_jobs.study.thread import StudyThread
 
@@ -100,7 +101,7 @@ class Search:
         place = Place(
             self.folder / "work", write_files(self.folder / "source", self.files), self.folder / "checkpoints"
         )
-        return await make_engine(job, lambda: job.spec.budget, ledger, thread, env, place, self.listeners).run()
+        return await make_engine(job, lambda: job.spec, ledger, thread, env, place, self.listeners).run()
 
     def trials(self) -> list[FrozenTrial]:
         """What the storage has."""

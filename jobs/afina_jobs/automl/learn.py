@@ -36,7 +36,8 @@ from afina_jobs.contract import Proposal, Report
 from afina_jobs.objectives.base import Slot
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.process.limits import processors
-from afina_jobs.study.ledger import Ledger, SpecChangedError
+from afina_jobs.study.ledger import Ledger
+from afina_jobs.study.opening import SpecChangedError
 from afina_jobs.study.storage import StorageFullError, open_storage, sqlite_url
 from afina_jobs.study.thread import StudyThread
 

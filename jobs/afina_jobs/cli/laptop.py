@@ -60,7 +60,7 @@ async def _search(job: TuningJob, folder: Path, source: Path, display: Display) 
     listeners = [listener for listener in (display, mirror) if listener]
     place = Place(folder / "work", source, folder / "checkpoints")
     env = trial_environment(job.spec.trial)
-    found = await make_engine(job, lambda: job.spec.budget, ledger, thread, env, place, listeners).run()
+    found = await make_engine(job, lambda: job.spec, ledger, thread, env, place, listeners).run()
     if not job.spec.algorithm.inherits:  # with a larger budget the same command goes on from them
         place.forget_checkpoints()
     display.say("drawing plots")

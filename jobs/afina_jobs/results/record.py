@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from afina_api.objective import Objective
-from afina_jobs.study.ledger import WEIGHTS
+from afina_jobs.study.opening import WEIGHTS
 from afina_jobs.study.storage import ForeignTablesError, open_storage, sqlite_url
 
 

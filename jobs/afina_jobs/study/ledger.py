@@ -5,11 +5,7 @@ whether it had heard. What is true is what the storage says; nothing is kept her
 All calls come from one thread.
 """
 
-import hashlib
-import json
 import math
-import secrets
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,12 +13,12 @@ from functools import partial
 
 import optuna
 from optuna import Study
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.beginnings import InitialConfig
+from afina_api.parameters import Parameter
 from afina_api.reasons import TrialReason
 from afina_api.tuningjob import TuningJob
 from afina_api.tuningstatus import WarmStart
@@ -36,6 +32,7 @@ from afina_jobs.search.population import origin_of
 from afina_jobs.search.pruners import pruner_for
 from afina_jobs.search.samplers import sampler_for
 from afina_jobs.search.space import SearchSpace
+from afina_jobs.study.opening import IDENTITY, SEED, open_study, settle
 from afina_jobs.study.reports import record, reports_of
 from afina_jobs.study.storage import patiently
 
@@ -43,12 +40,8 @@ ATTEMPTS = "afina:attempts"
 REASON = "afina:reason"
 MESSAGE = "afina:message"
 METRICS = "afina:metrics"
-WEIGHTS = "afina:weights"
 _SECONDS = "afina:seconds"
-_SEED = "afina:seed"
 _HISTORY = "afina:history"
-_IDENTITY = "afina:identity"
-_SPEC = "afina:spec"
 
 MAX_DEATHS = 2
 """So often a trial that ran when the driver died is run again."""
@@ -59,10 +52,6 @@ _INTERRUPTED = Failed(
     f"the driver died {MAX_DEATHS + 1} times while this trial ran;"
     " if its pod was OOMKilled, raise trial.resources.memory",
 )
-
-
-class SpecChangedError(Exception):
-    """The study was begun with another spec; the message names the fields that differ."""
 
 
 @dataclass
@@ -84,32 +73,41 @@ class Ledger:
             ConstraintError: a constraint cannot be evaluated, or no combination of a grid keeps them all.
         """
         self._storage = storage
-        self._space = SearchSpace(job.spec.parameters, job.spec.constraints)
+        self._job = job
         self._limits = [constraint for constraint in job.spec.constraints if constraint.metric]
-        self._study = patiently(lambda: _open_study(storage, job))
-        self.seed: int = self._study.user_attrs[_SEED]
+        self._study = patiently(lambda: open_study(storage, job))
+        self.seed: int = self._study.user_attrs[SEED]
         """The seed of the search: the spec's, or one drawn when the study began."""
-        self.identity: str = self._study.user_attrs[_IDENTITY]
+        self.identity: str = self._study.user_attrs[IDENTITY]
         """Tells this study from every other, also from one of the same name elsewhere."""
-        given = [
-            {pair.name: pair.value for pair in config.params if pair.value is not None}
-            for config in job.spec.initial_configs
-        ]
-        self._space.refuse(given)
-        self._history = History(self._earlier(earlier))
-        sampler = sampler_for(job.spec.algorithm, job.spec.parameters, self._space, self.seed, self._history)
-        self.combinations: float = sampler.size if isinstance(sampler, GridSampler) else math.inf
+        space = SearchSpace(job.spec.parameters, job.spec.constraints)
+        self._given = [_values(config) for config in job.spec.initial_configs]
+        space.refuse(self._given)
+        self._history = History(self._earlier(earlier, space))
+        self.combinations: float = math.inf
         """How many sets of parameters there are to try; infinite for all algorithms but Grid."""
-        self._study.sampler = GivenFirst(sampler, given) if given else sampler
+        self._search_in(job.spec.parameters, space)
         several, pruner = len(job.spec.objectives) > 1, pruner_for(job.spec.pruning)
         self._joint = JointPruner(pruner, job.spec.objectives) if several and job.spec.pruning else None
         self._study.pruner = pruner_for(None) if several else pruner
         self._running: dict[int, _Running] = {}
 
-    def _earlier(self, earlier: Callable[[], Sequence[Past]]) -> list[Past]:
+    def _search_in(self, parameters: Sequence[Parameter], space: SearchSpace) -> None:
+        sampler = sampler_for(self._job.spec.algorithm, parameters, space, self.seed, self._history)
+        self.combinations = sampler.size if isinstance(sampler, GridSampler) else math.inf
+        patiently(lambda: settle(self._study, self._storage, parameters, space.distributions))
+        self._study.sampler = GivenFirst(sampler, self._given) if self._given else sampler
+        self._parameters, self._space = parameters, space
+
+    def widen(self, parameters: Sequence[Parameter]) -> None:
+        """Search in these from the next trial on, which are those so far or have grown from them."""
+        if parameters != self._parameters:
+            self._search_in(parameters, SearchSpace(parameters, self._job.spec.constraints))
+
+    def _earlier(self, earlier: Callable[[], Sequence[Past]], space: SearchSpace) -> list[Past]:
         """What the study began with: it goes on with the same, whatever becomes of the earlier searches."""
         if _HISTORY not in self._study.user_attrs:
-            read = [asdict(past.in_space(self._space.distributions)) for past in earlier()]
+            read = [asdict(past.in_space(space.distributions)) for past in earlier()]
             patiently(lambda: self._study.set_user_attr(_HISTORY, read))
         return [Past(**kept) for kept in patiently(lambda: self._study.user_attrs)[_HISTORY]]
 
@@ -240,53 +238,3 @@ class Ledger:
 
 def _values(config: InitialConfig) -> dict[str, Value]:
     return {pair.name: pair.value for pair in config.params if pair.value is not None}
-
-
-def study_name(job: TuningJob) -> str:
-    """The study's name: in a shared database no two objects may have the same, not even one after the other."""
-    return "/".join(filter(None, (job.metadata.namespace, job.metadata.name, job.metadata.uid)))
-
-
-def _open_study(storage: RDBStorage, job: TuningJob) -> Study:
-    study = optuna.create_study(
-        storage=storage,
-        study_name=study_name(job),
-        directions=[StudyDirection[objective.goal.upper()] for objective in job.spec.objectives],
-        load_if_exists=True,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # only how it is kept may change
-        # For whoever opens the study without its spec: Optuna's dashboard, `afina results FOLDER`.
-        study.set_metric_names([objective.metric for objective in job.spec.objectives])
-    study.set_user_attr(WEIGHTS, [objective.weight for objective in job.spec.objectives])
-    digests = _digests(job)
-    known = study.user_attrs
-    changed = [name for name, digest in known.get(_SPEC, digests).items() if digest != digests[name]]
-    if changed:
-        raise SpecChangedError(", ".join(f"spec.{name}" for name in changed))
-    if _SEED not in known:
-        seed = job.spec.algorithm.seed
-        study.set_user_attr(_SEED, secrets.randbelow(2**31) if seed is None else seed)
-    if _IDENTITY not in known:
-        study.set_user_attr(_IDENTITY, secrets.token_hex(8))
-    if _SPEC not in known:
-        study.set_user_attr(_SPEC, digests)
-    return study
-
-
-def _digests(job: TuningJob) -> dict[str, str]:
-    """What is fixed once the study has begun."""
-    spec = job.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    fixed = (
-        "initialConfigs",
-        "warmStartFrom",
-        "objectives",
-        "parameters",
-        "constraints",
-        "algorithm",
-        "pruning",
-        "trial",
-    )
-    return {
-        name: hashlib.sha256(json.dumps(spec.get(name), sort_keys=True).encode()).hexdigest()[:16] for name in fixed
-    }

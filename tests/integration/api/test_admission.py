@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from afina_api.parameters import FIXED_SPACE, RANGES_GROW, SPACE_IS_FIXED
 from support.data_specs import ACCEPTED_DATA, GOOD_DATASET, REFUSED_DATA
 from support.lab import ControlPlane, eventually
 from support.serving_specs import ACCEPTED_SERVING, REFUSED_SERVING
+from support.spaces import GROWN, INTS, MORE, NOT_GROWN, NOT_GROWN_LAST
 from support.specs import ACCEPTED, GOOD, REFUSED, Refused, changed
 
 pytestmark = pytest.mark.integration
@@ -18,7 +20,6 @@ OTHERS_REFUSED, OTHERS_ACCEPTED = REFUSED_DATA | REFUSED_SERVING, ACCEPTED_DATA 
 
 IMMUTABLE: dict[str, dict[str, Any]] = {
     "objectives": {"spec.objectives.0.goal": "Maximize"},
-    "parameters": {"spec.parameters.1.int.max": 13},
     "constraints": {"spec.constraints": [{"name": "small", "expression": "max_depth < 9"}]},
     "initialConfigs": {"spec.initialConfigs": [{"params": [{"name": "max_depth", "value": 3}]}]},
     "algorithm": {"spec.algorithm": {"name": "Random"}},
@@ -112,9 +113,13 @@ def test_a_dataset_never_changes(apiserver: Path) -> None:
 @pytest.fixture
 def started(apiserver: Path) -> str:
     """The name of a TuningJob whose status says that it has started."""
-    name = "started"
-    _create_anew(apiserver, changed(GOOD, {"metadata.name": name}))
-    _patch_status(apiserver, name, {"startTime": "2026-01-01T00:00:00Z"})
+    return _start(apiserver, "started", {})
+
+
+def _start(kubeconfig: Path, name: str, changes: dict[str, Any]) -> str:
+    command = {"spec.trial": {"command": {"argv": ["train"]}}}
+    _create_anew(kubeconfig, changed(GOOD, {"metadata.name": name} | (changes and changes | command)))
+    _patch_status(kubeconfig, name, {"startTime": "2026-01-01T00:00:00Z"})
     return name
 
 
@@ -151,6 +156,51 @@ def test_budget_may_grow_but_not_shrink(apiserver: Path, started: str) -> None:
     assert "maxTrials may only grow after the job has started" in shrunk.stderr
     for parallel in (3, 1, 2):
         assert _replace(apiserver, started, {"spec.budget.parallelTrials": parallel}).returncode == 0
+
+
+@pytest.mark.parametrize(("before", "after"), GROWN.values(), ids=GROWN.keys())
+def test_ranges_of_a_started_job_may_grow(apiserver: Path, before: dict[str, Any], after: dict[str, Any]) -> None:
+    _start(apiserver, "wider", {"spec.parameters": [*MORE, before]})
+    answer = _replace(apiserver, "wider", {"spec.parameters": [*MORE, after]})
+    assert answer.returncode == 0, answer.stderr
+
+
+OTHERWISE = {name: ([*MORE, before], [*MORE, after]) for name, (before, after) in (NOT_GROWN | NOT_GROWN_LAST).items()}
+OTHERWISE |= {
+    "one more": ([*MORE], [*MORE, INTS]),
+    "one less": ([*MORE, INTS], [*MORE]),
+    "another order": ([*MORE, INTS], [INTS, *MORE]),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), OTHERWISE.values(), ids=OTHERWISE.keys())
+def test_nothing_else_of_the_space_may_change(
+    apiserver: Path, before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> None:
+    _start(apiserver, "other", {"spec.parameters": before})
+    answer = _replace(apiserver, "other", {"spec.parameters": after})
+    assert answer.returncode == 1, answer.stdout
+    assert f"spec.parameters: {RANGES_GROW}" in answer.stderr
+
+
+def test_a_space_of_the_largest_size_may_grow(apiserver: Path) -> None:
+    """Rules cost, and the API server pays no more than it wants to."""
+    words = {"categorical": {"choices": [f"{number}-{'x' * 60}" for number in range(100)]}}
+    when = {"when": [{"parameter": "p0", "in": [f"{number}-{'x' * 60}" for number in range(10)]}]}
+    before: list[dict[str, Any]] = [{"name": "p0"} | words]
+    before += [{"name": f"p{n}", "int": {"min": 1, "max": 9}} | when for n in range(1, 50)]
+    before += [{"name": f"p{n}"} | words | when for n in range(50, 100)]
+    _start(apiserver, "large", {"spec.parameters": before})
+    after = [one | {"int": {"min": 0, "max": 10}} if "int" in one else one for one in before]
+    answer = _replace(apiserver, "large", {"spec.parameters": after})
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("algorithm", FIXED_SPACE)
+def test_the_space_of_some_algorithms_is_fixed(apiserver: Path, algorithm: str) -> None:
+    _start(apiserver, "fixed", {"spec.parameters": [INTS], "spec.algorithm": {"name": algorithm}})
+    answer = _replace(apiserver, "fixed", {"spec.parameters.0.int.max": 20})
+    assert f"spec.parameters: {SPACE_IS_FIXED}" in answer.stderr
 
 
 def test_finished_job_takes_no_more_budget_but_a_ttl(apiserver: Path, started: str) -> None:
