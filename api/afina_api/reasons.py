@@ -63,8 +63,21 @@ class TrialReason(Documented):
     OUT_OF_MEMORY = "OutOfMemory", "The kernel killed it for using more memory than the pod has."
     KILLED = "Killed", "A signal ended it."
     CANNOT_START = "CannotStart", "Its program does not exist or may not be executed."
-    INTERRUPTED = "Interrupted", "The driver died with it more than once."
+    INTERRUPTED = "Interrupted", "It was lost with its driver, or with its worker, more than twice."
     CHECKPOINT_LOST = "CheckpointLost", "Under PBT: its checkpoint, or its parent's, could not be copied."
+
+
+class RetryReason(Documented):
+    """Why a trial was run again, under its own number and from its checkpoint."""
+
+    DRIVER_STOPPED = (
+        "DriverStopped",
+        "Its driver was told to stop: the job was suspended, its pod evicted, or replaced by one with more room.",
+    )
+    DRIVER_LOST = "DriverLost", "Its driver died, alone, with its pod, or with its node; twice at most."
+    WORKER_LOST = "WorkerLost", "The worker of the Ray cluster that ran it was lost; twice at most."
+    RAY_LOST = "RayLost", "Ray ended as a whole, say with the head of its cluster."
+    OUT_OF_MEMORY = "OutOfMemory", "It ran out of memory beside others, and had the pod for itself then; once."
 
 
 class DatasetReason(Documented):

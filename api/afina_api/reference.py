@@ -6,10 +6,23 @@ from pathlib import Path
 
 from afina_api import API_VERSION
 from afina_api.crd import KINDS, Kind, Schema, structural
-from afina_api.reasons import AutoMLReason, DatasetReason, Documented, Reason, RejectReason, ServingReason, TrialReason
+from afina_api.reasons import (
+    AutoMLReason,
+    DatasetReason,
+    Documented,
+    Reason,
+    RejectReason,
+    RetryReason,
+    ServingReason,
+    TrialReason,
+)
 
 _REASONS: dict[str, dict[str, type[Documented]]] = {
-    "TuningJob": {"Reasons of the `Succeeded` condition": Reason, "Reasons of a failed trial": TrialReason},
+    "TuningJob": {
+        "Reasons of the `Succeeded` condition": Reason,
+        "Reasons of a failed trial": TrialReason,
+        "Reasons why a trial was run again": RetryReason,
+    },
     "Dataset": {"Reasons of the `Ready` condition": DatasetReason, "Reasons of a rejected row or image": RejectReason},
     "AutoMLJob": {"Reasons of the `Succeeded` condition": AutoMLReason},
     "ModelDeployment": {"Reasons of the conditions": ServingReason},

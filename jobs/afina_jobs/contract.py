@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from afina_api.reasons import TrialReason
+from afina_api.reasons import RetryReason, TrialReason
 from afina_api.trial import PLACEHOLDER
 
 Value = str | int | float
@@ -50,6 +50,17 @@ class Pruned:
 
 
 Outcome = Succeeded | Failed | Pruned
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The trial was lost with what ran it, which says nothing about its parameters."""
+
+    why: RetryReason
+
+
+Ending = Outcome | Lost
+"""How a run of a trial ended."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from afina_api.objective import Objective
 from afina_api.reasons import Reason, TrialReason
 from afina_api.tuningjob import TuningJobSpec
-from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, text
+from afina_jobs.contract import Ending, Failed, Lost, Proposal, Pruned, Report, text
 from afina_jobs.objectives.base import InvalidObjectiveError, Place, Slot
 from afina_jobs.progress import trial_line
 from afina_jobs.search.constraints import ConstraintError
@@ -127,19 +127,29 @@ class Engine:
                 await asyncio.sleep(_TICK_SECONDS)  # the last trials run in other slots, and the budget may grow
                 continue
             await self._look()
-            outcome = await self._evaluate(slot, proposal)
+            ending = await self._evaluate(slot, proposal)
+            if await self._runs_again(proposal.number, ending):
+                continue
             self._untold.add(proposal.number)
-            await self._thread(self._ledger.end_trial, proposal.number, outcome)
+            await self._thread(self._ledger.end_trial, proposal.number, ending)
             found = await self._look(proposal.number)
             if found:
                 return found
+
+    async def _runs_again(self, number: int, ending: Ending) -> bool:
+        if not isinstance(ending, Failed | Lost):
+            return False
+        why = await self._thread(self._ledger.retry, number, ending)
+        if why:
+            log.warning("trial %d is run again for %s: %s", number, why, why.meaning)
+        return why is not None
 
     async def _begin(self) -> Proposal | None:
         spec = self._live()
         await self._thread(self._ledger.widen, spec.parameters)
         return await self._thread(self._ledger.begin_trial, min(spec.budget.max_trials, self._combinations))
 
-    async def _evaluate(self, slot: Slot, proposal: Proposal) -> Outcome:
+    async def _evaluate(self, slot: Slot, proposal: Proposal) -> Ending:
         if proposal.parent is not None:
             try:
                 await asyncio.to_thread(self._place.inherit_checkpoint, proposal.number, proposal.parent)

@@ -39,7 +39,7 @@ async def open_ledger(job: TuningJob, storage_url: str, thread: StudyThread) -> 
         CannotBeginError: with the reason.
     """
     try:
-        return await thread(lambda: Ledger(open_storage(storage_url), job, partial(_earlier, job)))
+        return await thread(lambda: Ledger(open_storage(storage_url), job, partial(_earlier, job), exclusive=True))
     except ModuleNotFoundError as error:
         message = f"spec.algorithm.name {job.spec.algorithm.name} needs the package {error.name}"
         raise CannotBeginError(

@@ -11,20 +11,20 @@ from afina_jobs.automl.candidates import Candidate
 from afina_jobs.automl.checkpoint import Checkpoint
 from afina_jobs.automl.trial import EXPORT, FAMILY, ROUNDS
 from afina_jobs.contract import Failed, Proposal, Report, Succeeded, Value
-from afina_jobs.objectives.base import Slot
+from afina_jobs.objectives.base import LocalSlot
 
 log = logging.getLogger(__name__)
 
 
 async def fit_members(
-    slots: Sequence[Slot], found: Sequence[Candidate], checkpoints: Sequence[Checkpoint], folder: Path
+    slots: Sequence[LocalSlot], found: Sequence[Candidate], checkpoints: Sequence[Checkpoint], folder: Path
 ) -> dict[str, str]:
     """Fit each model that a candidate needs and that is not there yet; why some could not be fitted, by name."""
     needed = {name for candidate in found for name in candidate.recipe.members}
     waiting = [known for known in checkpoints if known.name in needed and not (folder / known.name).exists()]
     failed: dict[str, str] = {}
 
-    async def serve(slot: Slot) -> None:
+    async def serve(slot: LocalSlot) -> None:
         while waiting:
             known = waiting.pop(0)
             why = await _fit(slot, known, folder)
@@ -35,7 +35,7 @@ async def fit_members(
     return failed
 
 
-async def _fit(slot: Slot, known: Checkpoint, folder: Path) -> str | None:
+async def _fit(slot: LocalSlot, known: Checkpoint, folder: Path) -> str | None:
     unfinished = folder / f".{known.name}"
     shutil.rmtree(unfinished, ignore_errors=True)
     params: dict[str, Value] = {**known.params, FAMILY: known.family, EXPORT: str(unfinished)}

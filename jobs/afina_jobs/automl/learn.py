@@ -33,7 +33,7 @@ from afina_jobs.automl.standing import Standing as FamilyStanding
 from afina_jobs.automl.trial import FAMILY
 from afina_jobs.automl.validation import finite, holdout_scores, scientific
 from afina_jobs.contract import Proposal, Report
-from afina_jobs.objectives.base import Slot
+from afina_jobs.objectives.base import LocalSlot
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.process.limits import processors
 from afina_jobs.study.ledger import Ledger
@@ -127,7 +127,7 @@ async def learn(job: AutoMLJob, place: Place, on_progress: OnProgress, repeat: R
         await asyncio.gather(*(slot.close() for slot in slots))
 
 
-def _slots(job: AutoMLJob, data: Data, place: Place, settled: Path) -> list[Slot]:
+def _slots(job: AutoMLJob, data: Data, place: Place, settled: Path) -> list[LocalSlot]:
     trial = Trial(
         python=PythonObjective(entrypoint=ENTRYPOINT), env=[], resources=TrialResources(cpu=job.spec.resources.cpu)
     )
@@ -143,7 +143,7 @@ def _limits(job: AutoMLJob) -> Limits:
 
 
 async def _search(
-    job: AutoMLJob, data: Data, place: Place, slots: Sequence[Slot], on_progress: OnProgress
+    job: AutoMLJob, data: Data, place: Place, slots: Sequence[LocalSlot], on_progress: OnProgress
 ) -> dict[str, str]:
     """Search; why families have no model."""
     metric = data.settled.problem.metric
@@ -190,7 +190,7 @@ def _families(job: AutoMLJob) -> tuple[list[Family], dict[str, str]]:
     return able, unable
 
 
-async def _repeat(slots: Sequence[Slot], repeat: Repeat) -> dict[str, str]:
+async def _repeat(slots: Sequence[LocalSlot], repeat: Repeat) -> dict[str, str]:
     """Judge the models of a manifest again, one after the other."""
     for known in repeat.models:
         await slots[0].evaluate(Proposal(known["number"], {**known["params"], FAMILY: known["family"]}), _ignore)
@@ -205,7 +205,7 @@ async def _finish(
     job: AutoMLJob,
     found: _Found,
     place: Place,
-    slots: Sequence[Slot],
+    slots: Sequence[LocalSlot],
     on_progress: OnProgress,
     repeat: Repeat | None,
 ) -> Progress:

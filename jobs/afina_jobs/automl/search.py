@@ -21,8 +21,8 @@ from afina_jobs.automl.metrics import GREATER_IS_BETTER, loss
 from afina_jobs.automl.models.base import Family
 from afina_jobs.automl.standing import Standing, next_family
 from afina_jobs.automl.trial import FAMILY
-from afina_jobs.contract import Outcome, Proposal, Pruned, Report
-from afina_jobs.objectives.base import Slot, Surroundings
+from afina_jobs.contract import Proposal, Pruned, Report
+from afina_jobs.objectives.base import LocalSlot, Surroundings
 from afina_jobs.objectives.python import PythonSlot
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.standing import failure_text, last_failure
@@ -49,7 +49,9 @@ class Limits:
     """Infinite where nobody said."""
 
 
-def make_slot(metric: str, env: Mapping[str, str], folder: Path, settled: Path, timeout_seconds: int | None) -> Slot:
+def make_slot(
+    metric: str, env: Mapping[str, str], folder: Path, settled: Path, timeout_seconds: int | None
+) -> LocalSlot:
     """A slot that judges or exports models of the data that was settled in a folder."""
     around = Surroundings([metric], env, folder, None, timeout_seconds, _LONGEST_WORDS)
     return PythonSlot(ENTRYPOINT, {"folder": str(settled)}, around)
@@ -90,7 +92,7 @@ class Search:
         self,
         ledgers: Mapping[str, Ledger],
         thread: StudyThread,
-        slots: Sequence[Slot],
+        slots: Sequence[LocalSlot],
         metric: str,
         limits: Limits,
         on_change: Callable[[Sequence[Standing]], None],
@@ -138,7 +140,7 @@ class Search:
     async def _serve_all(self) -> None:
         await asyncio.gather(*(self._serve(slot) for slot in self._slots))
 
-    async def _serve(self, slot: Slot) -> None:
+    async def _serve(self, slot: LocalSlot) -> None:
         while True:
             async with self._choosing:
                 chosen = await self._begin()
@@ -146,7 +148,7 @@ class Search:
                 return
             family, proposal = chosen
             asked = Proposal(proposal.number, {**proposal.params, FAMILY: family})
-            outcome: Outcome = await slot.evaluate(asked, partial(self._on_report, family, proposal.number))
+            outcome = await slot.evaluate(asked, partial(self._on_report, family, proposal.number))
             await self._thread(self._ledgers[family].end_trial, proposal.number, outcome)
             log.info("%s %d: %s", family, proposal.number, outcome)
             self._on_change(await self.standings())

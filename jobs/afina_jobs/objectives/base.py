@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from afina_jobs.contract import Outcome, Proposal, Report
+from afina_jobs.contract import Ending, Outcome, Proposal, Report
 
 OnReport = Callable[[Report], Awaitable[bool]]
 """Is told each intermediate value, and answers whether the trial shall be ended for it."""
@@ -29,11 +29,18 @@ class Slot(Protocol):
             InvalidObjectiveError: it cannot be loaded.
         """
 
-    async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Outcome:
-        """Run one trial to its end, its timeout or its pruning."""
+    async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Ending:
+        """Run one trial to its end, its timeout or its pruning, or until it is lost."""
 
     async def close(self) -> None:
         """End every process."""
+
+
+class LocalSlot(Slot, Protocol):
+    """One in this pod, which loses no trial: it would be lost itself."""
+
+    async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Outcome:
+        """Run one trial to its end, its timeout or its pruning."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from afina_api.tuningjob import TuningJobSpec
 from afina_jobs.builtin.settings import check
-from afina_jobs.objectives.base import Place, Slot, Surroundings
+from afina_jobs.objectives.base import LocalSlot, Place, Surroundings
 from afina_jobs.objectives.command import CommandSlot
 from afina_jobs.objectives.python import PythonSlot
 from afina_jobs.process.environment import threads
 
 
-def make_slots(spec: TuningJobSpec, env: Mapping[str, str], place: Place) -> list[Slot]:
+def make_slots(spec: TuningJobSpec, env: Mapping[str, str], place: Place) -> list[LocalSlot]:
     """One slot for each trial that may run at a time.
 
     Args:
@@ -35,7 +35,7 @@ def _around(spec: TuningJobSpec, env: Mapping[str, str], place: Place, index: in
     )
 
 
-def _slot(spec: TuningJobSpec, around: Surroundings) -> Slot:
+def _slot(spec: TuningJobSpec, around: Surroundings) -> LocalSlot:
     if spec.trial.python:
         return PythonSlot(spec.trial.python.entrypoint, None, around)
     if spec.trial.command:

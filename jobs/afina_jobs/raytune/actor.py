@@ -20,7 +20,7 @@ from ray import tune
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Proposal, Report
 from afina_jobs.objectives import output
-from afina_jobs.objectives.base import Place, Slot
+from afina_jobs.objectives.base import LocalSlot, Place
 from afina_jobs.objectives.slots import make_slots
 from afina_jobs.process.environment import trial_environment
 from afina_jobs.raytune.order import MESSAGE, PARCEL, Message, as_message, checkpoint_lost
@@ -126,7 +126,7 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
     await asyncio.wait({task})
 
 
-def slot(order: Message, folder: Path) -> Slot:
+def slot(order: Message, folder: Path) -> LocalSlot:
     """The slot of this process, with its working directory below the folder."""
     job = TuningJob.model_validate(order["job"])
     source = Path(order["source"]) if order["source"] else None

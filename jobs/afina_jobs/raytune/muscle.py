@@ -11,9 +11,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from afina_api.reasons import TrialReason
+from afina_api.reasons import RetryReason
 from afina_api.tuningjob import TuningJob
-from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report
+from afina_jobs.contract import Ending, Lost, Outcome, Proposal, Pruned, Report
 from afina_jobs.objectives.base import InvalidObjectiveError, OnReport, Place
 from afina_jobs.objectives.output import TrialOutput
 from afina_jobs.objectives.output import log as trial_log
@@ -22,8 +22,6 @@ from afina_jobs.raytune.order import as_outcome, order
 
 log = logging.getLogger(__name__)
 
-MAX_LOSSES = 2
-"""So often is a trial run again whose actor died under it."""
 MAX_RESTARTS = 10
 """So often is Ray started again by one driver."""
 _LONGEST_PAUSE_SECONDS = 5
@@ -60,7 +58,7 @@ class RaySlot:
         """Load the objective on one of the nodes."""
         await self.muscle.ready()
 
-    async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Outcome:
+    async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Ending:
         """Run the trial to its end."""
         return await self.muscle.evaluate(proposal, on_report)
 
@@ -137,29 +135,22 @@ class Muscle:
             trial.told.put_nowait(None)
         log.warning("Ray has ended with exit code %d: %s", await worker.stop(), worker.output.last_line)
 
-    async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Outcome:
-        """Run one trial to its end, its timeout or its pruning; again where it is lost with its node."""
-        for _ in range(1 + MAX_LOSSES):
-            outcome = await self._evaluate_once(proposal, on_report)
-            if outcome is not None:
-                return outcome
-        return Failed(TrialReason.INTERRUPTED, f"the nodes that ran it were lost {1 + MAX_LOSSES} times")
-
-    async def _evaluate_once(self, proposal: Proposal, on_report: OnReport) -> Outcome | None:
-        """How it ended; None if it was lost."""
-        while True:
-            worker, trial = await self.ready(), _Trial()
-            self._trials[proposal.number] = trial
-            try:
-                await worker.tell({"evaluate": proposal.number, "params": dict(proposal.params)})
-                outcome = await self._follow(proposal.number, trial, worker, on_report)
-            finally:
-                del self._trials[proposal.number]
+    async def evaluate(self, proposal: Proposal, on_report: OnReport) -> Ending:
+        """Run one trial to its end, its timeout or its pruning, or until it is lost; then its checkpoint stays."""
+        worker, trial = await self.ready(), _Trial()
+        self._trials[proposal.number] = trial
+        try:
+            await worker.tell({"evaluate": proposal.number, "params": dict(proposal.params)})
+            outcome = await self._follow(proposal.number, trial, worker, on_report)
+        finally:
+            del self._trials[proposal.number]
+        if outcome is None:
             # Where Ray has died as a whole, it is not this trial's fault.
-            if outcome is not None or self._worker is worker:
-                return outcome
+            return Lost(RetryReason.WORKER_LOST if self._worker is worker else RetryReason.RAY_LOST)
+        return outcome
 
     async def _follow(self, number: int, trial: _Trial, worker: Worker, on_report: OnReport) -> Outcome | None:
+        """How it ended; None if it was lost."""
         while message := await trial.told.get():
             for line in message.get("lines", ()):
                 trial_log.info("%s", line)
@@ -171,7 +162,7 @@ class Muscle:
             if "outcome" in message:
                 return as_outcome(message["outcome"])
             if "lost" in message:
-                log.warning("trial %d was lost with its actor, and is run again: %s", number, message["lost"])
+                log.warning("trial %d was lost with its actor: %s", number, message["lost"])
                 return None
         return None
 

@@ -1,5 +1,6 @@
 """The trials of a TuningJob in a cluster: from MLflow, or those that its status keeps."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,11 +17,13 @@ from afina_jobs.results.record import NoRecordError, Record
 from afina_jobs.search.population import ORIGIN, Origin
 from afina_jobs.search.space import Distribution, distribution
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
+from afina_jobs.study.retries import RETRIES
 from afina_jobs.tracking.runs import (
     MEMBER_TAG,
     MESSAGE_TAG,
     PARENT_TAG,
     REASON_TAG,
+    RETRIES_TAG,
     STATE_TAG,
     TRIAL_TAG,
     trial_runs,
@@ -82,6 +85,8 @@ def _of_run(run: Run, objectives: Sequence[Objective], space: Mapping[str, Distr
     values = [metrics[objective.metric] for objective in objectives] if state == TrialState.COMPLETE else None
     told = {REASON: tags.get(REASON_TAG), MESSAGE: tags.get(MESSAGE_TAG)}
     attrs: Json = {name: text for name, text in told.items() if text}
+    if RETRIES_TAG in tags:
+        attrs[RETRIES] = json.loads(tags[RETRIES_TAG])
     if values and len(metrics) > len(values):
         attrs[METRICS] = dict(metrics)
     if member := tags.get(MEMBER_TAG):

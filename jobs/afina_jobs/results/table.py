@@ -13,6 +13,7 @@ from afina_api.tuningjob import TuningJobSpec
 from afina_jobs.progress import short
 from afina_jobs.search.population import origin_of
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
+from afina_jobs.study.retries import in_words, retries_of
 
 _WIDEST = 60
 """Characters of a cell that people read."""
@@ -40,7 +41,7 @@ class Columns:
         """The header."""
         whose = ["member", "parent"] if self.population else []
         told = [*self.objectives, *self.parameters, *self.metrics]
-        return ["trial", *whose, "state", "seconds", *told, "reason", "message"]
+        return ["trial", *whose, "state", "seconds", *told, "reason", "message", "retries"]
 
     def row(self, trial: FrozenTrial) -> list[object]:
         """A trial's cells; None where it has nothing to tell."""
@@ -55,6 +56,7 @@ class Columns:
             *(found["metrics"].get(name) for name in self.metrics),
             found["reason"],
             found["message"],
+            in_words(found["retries"]) or None,
         ]
 
 
@@ -104,4 +106,5 @@ def _as_object(trial: FrozenTrial, objectives: Sequence[str]) -> dict[str, Any]:
         "metrics": {k: v for k, v in trial.user_attrs.get(METRICS, {}).items() if k not in objectives},
         "reason": trial.user_attrs.get(REASON),
         "message": trial.user_attrs.get(MESSAGE),
+        "retries": retries_of(trial.user_attrs),
     }

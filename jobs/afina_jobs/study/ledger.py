@@ -18,11 +18,12 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.beginnings import InitialConfig
+from afina_api.execution import slots
 from afina_api.parameters import Parameter
-from afina_api.reasons import TrialReason
+from afina_api.reasons import RetryReason, TrialReason
 from afina_api.tuningjob import TuningJob
 from afina_api.tuningstatus import WarmStart
-from afina_jobs.contract import Failed, Outcome, Proposal, Pruned, Report, Succeeded, Value
+from afina_jobs.contract import Ending, Failed, Lost, Outcome, Proposal, Pruned, Report, Succeeded, Value, text
 from afina_jobs.search.constraints import violations
 from afina_jobs.search.first import GivenFirst
 from afina_jobs.search.grid import GridSampler
@@ -34,17 +35,15 @@ from afina_jobs.search.samplers import sampler_for
 from afina_jobs.search.space import SearchSpace
 from afina_jobs.study.opening import IDENTITY, SEED, open_study, settle
 from afina_jobs.study.reports import record, reports_of
+from afina_jobs.study.retries import ATTEMPTS, MAX_DEATHS, RETRIES, given_up, in_words, retries_of, why_again
 from afina_jobs.study.storage import patiently
 
-ATTEMPTS = "afina:attempts"
 REASON = "afina:reason"
 MESSAGE = "afina:message"
 METRICS = "afina:metrics"
 _SECONDS = "afina:seconds"
 _HISTORY = "afina:history"
 
-MAX_DEATHS = 2
-"""So often a trial that ran when the driver died is run again."""
 MAX_REPORTS = 10_000
 """Intermediate values of one trial that are kept."""
 _INTERRUPTED = Failed(
@@ -58,13 +57,26 @@ _INTERRUPTED = Failed(
 class _Running:
     trial: optuna.Trial
     steps: set[int]
+    alone: bool
+    """No other may begin beside it."""
+    had_company: bool
+    """Others have run beside it."""
 
 
 class Ledger:
     """Proposes trials, records what becomes of them, and survives its process."""
 
-    def __init__(self, storage: RDBStorage, job: TuningJob, earlier: Callable[[], Sequence[Past]] = list[Past]) -> None:
+    def __init__(
+        self,
+        storage: RDBStorage,
+        job: TuningJob,
+        earlier: Callable[[], Sequence[Past]] = list[Past],
+        *,
+        exclusive: bool = False,
+    ) -> None:
         """Open the job's study, or begin it: then it is asked for the earlier searches.
+
+        Exclusive: nobody but this study runs trials in the pod, so that one may be run alone.
 
         Raises:
             SpecChangedError: the study is of another spec.
@@ -91,6 +103,9 @@ class Ledger:
         self._joint = JointPruner(pruner, job.spec.objectives) if several and job.spec.pruning else None
         self._study.pruner = pruner_for(None) if several else pruner
         self._running: dict[int, _Running] = {}
+        parallel, workers = job.spec.budget.parallel_trials, job.spec.execution.workers
+        self._share_driver = exclusive and workers == 0
+        self._share_memory = exclusive and (workers == 0 or slots(parallel, workers) > 1)
 
     def _search_in(self, parameters: Sequence[Parameter], space: SearchSpace) -> None:
         sampler = sampler_for(self._job.spec.algorithm, parameters, space, self.seed, self._history)
@@ -131,32 +146,44 @@ class Ledger:
         return self._study.get_trials(deepcopy=False)
 
     def begin_trial(self, limit: float) -> Proposal | None:
-        """The next trial to run: one that was running when a driver died, else a new one, unless there are `limit`.
+        """The next trial to run: one that is to be run again, else a new one, unless there are `limit`.
 
-        All of its parameters are stored when this returns.
+        None also while one runs alone, or waits for the others' end to do so. All of its parameters are stored when
+        this returns.
         """
         return patiently(lambda: self._begin_trial(limit))
 
     def _begin_trial(self, limit: float) -> Proposal | None:
         trials = self._trials()
-        trial = self._orphan(trials) or (self._study.ask() if len(trials) < limit else None)
-        if trial is None:
+        waiting = self._waiting(trials)
+        alone = next(filter(self._runs_alone, waiting), None)
+        if any(one.alone for one in self._running.values()) or (alone and self._running):
             return None
+        again = alone or next(iter(waiting), None)
+        if again is None and len(trials) >= limit:
+            return None
+        trial = optuna.Trial(self._study, again._trial_id) if again else self._study.ask()
         params = self._space.suggest(trial)
         trial.set_user_attr(ATTEMPTS, trial.user_attrs.get(ATTEMPTS, 0) + 1)
-        known = reports_of(trials[trial.number]) if trial.number < len(trials) else ()
-        self._running[trial.number] = _Running(trial, set(known))
+        known = reports_of(again) if again else ()
+        for other in self._running.values():
+            other.had_company = True
+        self._running[trial.number] = _Running(trial, set(known), alone is not None, bool(self._running))
         origin = origin_of(trial)
         return Proposal(trial.number, params, origin.parent if origin else None)
 
-    def _orphan(self, trials: Sequence[FrozenTrial]) -> optuna.Trial | None:
-        for frozen in trials:
-            if frozen.state == TrialState.RUNNING and frozen.number not in self._running:
-                trial = optuna.Trial(self._study, frozen._trial_id)
-                if frozen.user_attrs.get(ATTEMPTS, 0) <= MAX_DEATHS:
-                    return trial
-                self._tell(trial, _INTERRUPTED)
-        return None
+    def _waiting(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """The trials to be run again, but for those that are given up."""
+        found = [one for one in trials if one.state == TrialState.RUNNING and one.number not in self._running]
+        for frozen in found:
+            if frozen.user_attrs.get(ATTEMPTS, 0) > MAX_DEATHS:
+                self._tell(optuna.Trial(self._study, frozen._trial_id), _INTERRUPTED)
+        return [one for one in found if one.user_attrs.get(ATTEMPTS, 0) <= MAX_DEATHS]
+
+    def _runs_alone(self, waiting: FrozenTrial) -> bool:
+        """Whether it has lacked memory, or may be what the driver has died of: no other shall go down with it."""
+        lacked = RetryReason.OUT_OF_MEMORY in waiting.user_attrs.get(RETRIES, {})
+        return lacked or (self._share_driver and waiting.user_attrs.get(ATTEMPTS, 0) >= MAX_DEATHS)
 
     def report(self, number: int, report: Report) -> bool:
         """Record intermediate values, and say whether the trial should be ended for them.
@@ -172,8 +199,18 @@ class Ledger:
             return self._joint.prune(self.trials(), number)
         return len(report.values) == 1 and patiently(running.trial.should_prune)
 
-    def end_trial(self, number: int, outcome: Outcome) -> None:
+    def retry(self, number: int, ending: Failed | Lost) -> RetryReason | None:
+        """Why a trial that ended so is run again, which then is recorded; None where it is not."""
+        running = self._running[number]
+        why = why_again(ending, running.trial.user_attrs, had_company=running.had_company and self._share_memory)
+        if why:
+            _hand_over(running.trial, why)
+            del self._running[number]
+        return why
+
+    def end_trial(self, number: int, ending: Ending) -> None:
         """Record how a trial ended."""
+        outcome = given_up(ending) if isinstance(ending, Lost) else ending
         patiently(lambda: self._tell(self._running[number].trial, outcome))
         del self._running[number]
 
@@ -200,7 +237,9 @@ class Ledger:
                 self._study.tell(trial, outcome.values, skip_if_finished=True)
             case Failed():
                 trial.set_user_attr(REASON, str(outcome.reason))
-                trial.set_user_attr(MESSAGE, outcome.message)
+                retries = in_words(retries_of(trial.user_attrs))
+                again = f"run again for {retries}, then: " if retries else ""
+                trial.set_user_attr(MESSAGE, text(again + outcome.message))
                 self._study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
             case Pruned():
                 trial.set_user_attr(MESSAGE, outcome.message)
@@ -217,8 +256,7 @@ class Ledger:
     def release_all(self) -> None:
         """Leave the running trials to the next driver, without counting this one's end as a death."""
         for running in self._running.values():
-            attempts = running.trial.user_attrs[ATTEMPTS] - 1
-            patiently(partial(running.trial.set_user_attr, ATTEMPTS, attempts))
+            _hand_over(running.trial, RetryReason.DRIVER_STOPPED)
         self._running.clear()
 
     def close(self) -> None:
@@ -234,6 +272,14 @@ class Ledger:
     def record_seconds(self, seconds: float) -> None:
         """Record the seconds of search, those of earlier drivers included."""
         patiently(lambda: self._study.set_user_attr(_SECONDS, seconds))
+
+
+def _hand_over(trial: optuna.Trial, why: RetryReason) -> None:
+    """Leave a trial to be run again. Why, is recorded first, so that a kill lets nobody forget it."""
+    known, attempts = trial.user_attrs.get(RETRIES, {}), trial.user_attrs[ATTEMPTS] - 1
+    retries = known | {str(why): known.get(why, 0) + 1}
+    patiently(lambda: trial.set_user_attr(RETRIES, retries))
+    patiently(lambda: trial.set_user_attr(ATTEMPTS, attempts))
 
 
 def _values(config: InitialConfig) -> dict[str, Value]:

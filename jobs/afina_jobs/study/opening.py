@@ -54,9 +54,8 @@ def open_study(storage: RDBStorage, job: TuningJob) -> Study:
         study.set_metric_names([objective.metric for objective in job.spec.objectives])
     study.set_user_attr(WEIGHTS, [objective.weight for objective in job.spec.objectives])
     digests, known = _digests(job), study.user_attrs
-    changed = [name for name, digest in known.get(_SPEC, digests).items() if digest != digests.get(name, digest)]
-    if not _may_go_on(known.get(_PARAMETERS), job):
-        changed.append("parameters")
+    changed = [] if _may_go_on(known.get(_PARAMETERS), job) else ["parameters"]
+    changed += [name for name, digest in known.get(_SPEC, digests).items() if digest != digests.get(name, digest)]
     if changed:
         raise SpecChangedError(", ".join(f"spec.{name}" for name in changed))
     if SEED not in known:

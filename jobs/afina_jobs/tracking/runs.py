@@ -1,5 +1,6 @@
 """A job's runs in MLflow: one of its own, and one nested in it for each trial."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from afina_api.tuningjob import TuningJob
 from afina_jobs.search.population import origin_of
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
 from afina_jobs.study.reports import reports_of
+from afina_jobs.study.retries import retries_of
 from afina_jobs.study.standing import best, front
 from afina_jobs.tracking.plan import KnownRun, plan
 
@@ -24,6 +26,8 @@ REASON_TAG = "afina.reason"
 MESSAGE_TAG = "afina.message"
 MEMBER_TAG = "afina.member"
 PARENT_TAG = "afina.parent"
+RETRIES_TAG = "afina.retries"
+"""JSON: how often the trial was run again, by the reason."""
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.FAIL: "FAILED", TrialState.PRUNED: "KILLED"}
 _BATCH = 500
 _PAGE = 1000
@@ -114,6 +118,8 @@ class Runs:
         if origin := origin_of(trial):
             tags[MEMBER_TAG] = str(origin.member)
             tags[PARENT_TAG] = "" if origin.parent is None else str(origin.parent)
+        if retries := retries_of(trial.user_attrs):
+            tags[RETRIES_TAG] = json.dumps(retries)
         name = f"trial-{trial.number}"
         run = self._client.create_run(self._experiment, _millis(trial.datetime_start), tags, name)
         created: str = run.info.run_id

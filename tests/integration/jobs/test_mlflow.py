@@ -1,5 +1,6 @@
 """What the driver leaves in a real MLflow server, which goes away in the midst of it."""
 
+import json
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from mlflow.entities import Run
 from afina_api.tuningjob import TuningJob
 from afina_jobs.results.cluster import from_mlflow
 from afina_jobs.results.table import Columns, as_objects
+from afina_jobs.study.retries import retries_of
 from afina_jobs.tracking.mirror import Ending, Mirror
 from afina_jobs.tracking.runs import STUDY_TAG, TRIAL_TAG
 from support.searches import Driver, a_job, wait_for
@@ -63,6 +65,7 @@ class Tracked:
             assert trial.value is None or run.data.metrics["rmse"] == trial.value
             assert run.data.params == {name: str(value) for name, value in trial.params.items()}
             assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+            assert json.loads(run.data.tags.get("afina.retries", "{}")) == retries_of(trial.user_attrs)
 
 
 def test_records_each_trial_and_the_job(mlflow_server: MlflowServer, tmp_path: Path) -> None:

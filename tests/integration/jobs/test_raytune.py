@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_api.reasons import Reason, TrialReason
+from afina_api.reasons import Reason, RetryReason, TrialReason
 from afina_jobs.search.population import goes_on, needed, origin_of
 from afina_jobs.stopping import Verdict
+from afina_jobs.study.retries import retries_of
 from support.searches import Search, a_job, processes_with, wait_for
 
 pytestmark = pytest.mark.integration
@@ -86,17 +87,23 @@ async def test_every_end_of_a_trial_is_told_once_and_actors_are_used_again(
     assert processes_with(str(tmp_path)) == []
 
 
+RUNNER = "next(p.pid for p in psutil.Process().parents() if 'raytune.runner' in ' '.join(p.cmdline()))"
+
+
 @pytest.mark.parametrize(
-    "victim",
-    ["os.getppid()", "next(p.pid for p in psutil.Process().parents() if 'raytune.runner' in ' '.join(p.cmdline()))"],
+    ("victim", "why"),
+    [("os.getppid()", RetryReason.WORKER_LOST), (RUNNER, RetryReason.RAY_LOST)],
     ids=["the actor", "the process that runs Tune"],
 )
-async def test_a_trial_that_is_lost_is_run_again_from_its_checkpoint(victim: str, tmp_path: Path) -> None:
+async def test_a_trial_that_is_lost_is_run_again_from_its_checkpoint(
+    victim: str, why: RetryReason, tmp_path: Path
+) -> None:
     source = DIES.format(folder=str(tmp_path), victim=victim)
     job = a_job(python="train:objective", engine="RayTune", trials=2)
     search = Search(tmp_path, job, {"train.py": source})
     assert (await search.run()).reason == Reason.MAX_TRIALS_REACHED
     assert states(search.trials()) == [TrialState.COMPLETE, TrialState.COMPLETE]
+    assert [retries_of(trial.user_attrs) for trial in search.trials()] == [{why: 1}, {}]
     firsts = [first for number, first in calls(tmp_path) if number == 0]
     assert firsts[0] == 0
     assert len(firsts) == 2

@@ -8,7 +8,7 @@ from afina_api.base import Model, as_json
 from afina_api.dataset import Dataset
 from afina_api.modeldeployment import ModelDeployment
 from afina_api.parameters import Parameter
-from afina_api.reasons import AutoMLReason, DatasetReason, Reason, TrialReason
+from afina_api.reasons import AutoMLReason, DatasetReason, Reason, RetryReason, TrialReason
 from afina_api.tuningjob import TuningJob
 from support.data_specs import ACCEPTED_DATA, REFUSED_DATA
 from support.serving_specs import ACCEPTED_SERVING, REFUSED_SERVING
@@ -79,4 +79,4 @@ def test_grid_size(parameter: dict[str, object], size: float) -> None:
 def test_every_reason_has_a_meaning() -> None:
     for reasons in (Reason, DatasetReason, AutoMLReason):
         assert all(reason.meaning.startswith(("True: ", "False: ", "Unknown: ")) for reason in reasons)
-    assert all(reason.meaning.endswith(".") for reason in TrialReason)
+    assert all(reason.meaning.endswith(".") for reason in (*TrialReason, *RetryReason))

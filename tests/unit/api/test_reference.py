@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from afina_api.crd import KINDS, Kind
-from afina_api.reasons import AutoMLReason, DatasetReason, Documented, Reason, RejectReason, ServingReason, TrialReason
+from afina_api.reasons import (
+    AutoMLReason,
+    DatasetReason,
+    Documented,
+    Reason,
+    RejectReason,
+    RetryReason,
+    ServingReason,
+    TrialReason,
+)
 from afina_api.reference import page
 
 REFERENCE = Path(__file__).parents[3] / "docs/reference"
@@ -21,6 +30,7 @@ def test_reference_is_up_to_date(kind: Kind) -> None:
     [
         ("tuningjob", Reason),
         ("tuningjob", TrialReason),
+        ("tuningjob", RetryReason),
         ("dataset", DatasetReason),
         ("dataset", RejectReason),
         ("automljob", AutoMLReason),

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from afina_jobs.study.ledger import ATTEMPTS, REASON
+from afina_jobs.study.ledger import MESSAGE, REASON
+from afina_jobs.study.retries import ATTEMPTS, retries_of
 from support.searches import Driver, a_job, processes_with, wait_for
 
 Json = dict[str, Any]
@@ -105,6 +106,7 @@ def test_gives_up_a_trial_that_ran_each_time_the_driver_died(tmp_path: Path) -> 
     states = [trial.state for trial in driver.trials()]
     assert states == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
     assert driver.trials()[1].user_attrs[REASON] == "Interrupted"
+    assert driver.trials()[1].user_attrs[MESSAGE].startswith("run again for DriverLost x2, then: the driver died")
 
 
 def test_stops_when_told_and_goes_on_when_started_again(tmp_path: Path) -> None:
@@ -122,6 +124,8 @@ def test_stops_when_told_and_goes_on_when_started_again(tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     assert driver.run() == 0
     assert [trial.number for trial in driver.trials()] == [0, 1, 2]
+    assert [retries_of(trial.user_attrs) for trial in driver.trials()] == [{"DriverStopped": 2}, {}, {}]
+    assert (tmp_path / "study" / "trials.csv").read_text().splitlines()[1].endswith(",DriverStopped x2")
 
 
 def test_goes_further_when_the_budget_grows(tmp_path: Path) -> None:

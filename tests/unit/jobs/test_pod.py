@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from afina_jobs.process.memory import CGROUPS
 from afina_jobs.study.ledger import MESSAGE, REASON
+from afina_jobs.study.retries import retries_of
 from support.searches import Driver, a_job, wait_for
 
 LIMIT = 400 * 2**20
@@ -50,6 +51,18 @@ def test_survives_a_trial_that_uses_all_the_memory(job: dict[str, object], tmp_p
     assert [trial.state for trial in trials] == [TrialState.FAIL] * 2
     assert [trial.user_attrs[REASON] for trial in trials] == ["OutOfMemory"] * 2
     assert "raise trial.resources.memory" in trials[0].user_attrs[MESSAGE]
+
+
+def test_runs_a_trial_alone_that_had_too_little_memory_beside_another(tmp_path: Path, cgroup: Path) -> None:
+    """Two have no room side by side; each of them has where the driver alone is beside it."""
+    hungry = "import time; block = bytearray(180 * 2**20); time.sleep(3); print('{\"rmse\": 1}')"
+    driver = Driver(tmp_path, a_job(argv=["python3", "-c", hungry], trials=2, parallel=2))
+    join = ["sh", "-c", f'echo $$ > {cgroup}/cgroup.procs; exec "$@"', "sh"]
+    assert driver.run(*join) == 0
+    trials = driver.trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
+    assert {"OutOfMemory": 1} in [retries_of(trial.user_attrs) for trial in trials]
+    assert "is run again for OutOfMemory" in driver.log()
 
 
 def test_buries_the_dead_when_it_is_process_1(tmp_path: Path) -> None:

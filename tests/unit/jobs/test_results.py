@@ -19,6 +19,7 @@ from afina_jobs.results.cluster import from_status, trials_of
 from afina_jobs.results.record import Record, as_study
 from afina_jobs.results.table import Columns, as_objects, as_text
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
+from afina_jobs.study.retries import RETRIES
 from support.laptop import a_kubectl, afina
 from support.searches import a_job, stored_trials
 
@@ -140,7 +141,8 @@ def a_run(
 ) -> Run:
     """A trial's run, as MLflow's server gives it."""
     tags = {"afina.trial": str(number), "afina.state": state, "afina.reason": "", "afina.message": ""}
-    tags |= {"afina.reason": "ExitCode", "afina.message": "exit code 3"} if state == "FAIL" else {}
+    failed = {"afina.reason": "ExitCode", "afina.message": "exit code 3", "afina.retries": '{"DriverLost": 2}'}
+    tags |= failed if state == "FAIL" else {}
     tags |= {f"afina.{name}": value for name, value in more.items()}
     info = RunInfo(f"r{number}", "1", "me", "FINISHED", 500, end, "active")
     data = RunData(
@@ -165,7 +167,10 @@ def test_reads_trials_from_their_runs() -> None:
     assert first.params == {"x": 0.1, "n": 3, "c": True}
     assert [type(value) for value in first.params.values()] == [float, int, bool]
     assert str(first.duration) == "0:00:01.500000"
-    assert (second.state, second.user_attrs) == (TrialState.FAIL, {REASON: "ExitCode", MESSAGE: "exit code 3"})
+    told = {REASON: "ExitCode", MESSAGE: "exit code 3", RETRIES: {"DriverLost": 2}}
+    assert (second.state, second.user_attrs) == (TrialState.FAIL, told)
+    assert text(first, second)[0].split()[-3:] == ["reason", "message", "retries"]
+    assert text(first, second)[2].endswith("exit code 3  DriverLost x2")
     assert (third.number, third.state, third.values, third.params) == (
         7, TrialState.PRUNED, None, {"x": 1e-05, "c": 2.5},
     )  # fmt: skip
@@ -207,4 +212,4 @@ def test_the_table_leaves_out_what_nobody_has_and_cuts_what_is_long() -> None:
     shown = text(good, bad)[2]
     assert "two lines xxx" in shown
     assert shown.endswith("x…")
-    assert text() == ["trial  state  seconds  rmse  reason  message"]
+    assert text() == ["trial  state  seconds  rmse  reason  message  retries"]
