@@ -26,7 +26,7 @@ CONDITION_VALUES = "when must ask for values that the other parameter can have"
 
 RANGES_GROW = (
     "after the job has started, only ranges of numbers may change, and only so that they hold the old one, by whole"
-    " steps: create another TuningJob, with warmStartFrom"
+    " steps: create another TuningJob"
 )
 FIXED_SPACE = ("Grid", "CmaEs")
 """Algorithms whose proposals follow from the whole space as it was when the search began."""

@@ -24,12 +24,14 @@ def unfit(observed: Observed, child: Json | None, desired: Mapping[Resource, Jso
         desired: the children as they should be.
     """
     cluster = observed.children.get(RAY_CLUSTERS) if RAY_CLUSTERS in desired else None
-    found = []
-    if cluster and _is_unfit(_of_cluster(cluster), _of_cluster(desired[RAY_CLUSTERS]), waits=_has_no_worker(cluster)):
-        found.append(cluster)
-    if child and _is_unfit(of_job(child), of_job(desired[JOBS]), waits=_has_no_driver(observed, child)):
-        found.append(child)
-    return [one for one in found if not dig(one, "metadata", "deletionTimestamp")]
+    made, wanted = _of_cluster(cluster), _of_cluster(desired.get(RAY_CLUSTERS))
+    small_cluster = cluster is not None and _is_unfit(made, wanted, waits=_has_no_worker(cluster))
+    small_job = child is not None and _is_unfit(
+        of_job(child), of_job(desired[JOBS]), waits=_has_no_driver(observed, child)
+    )
+    # The driver first, and also where the cluster alone is unfit: it hands its trials over before they are lost.
+    found = [child if small_job or small_cluster else None, cluster if small_cluster else None]
+    return [one for one in found if one is not None and not dig(one, "metadata", "deletionTimestamp")]
 
 
 def _is_unfit(made: int | None, wanted: int | None, *, waits: bool) -> bool:
@@ -45,7 +47,7 @@ def of_job(job: Json) -> int | None:
     return _number(next((dig(one, "value") for one in given if dig(one, "name") == SLOTS), None))
 
 
-def _of_cluster(cluster: Json) -> int | None:
+def _of_cluster(cluster: Json | None) -> int | None:
     return _number(dig(cluster, "spec", "workerGroupSpecs", 0, "rayStartParams", "num-cpus"))
 
 

@@ -103,7 +103,7 @@ async def test_a_trial_that_is_lost_is_run_again_from_its_checkpoint(
     search = Search(tmp_path, job, {"train.py": source})
     assert (await search.run()).reason == Reason.MAX_TRIALS_REACHED
     assert states(search.trials()) == [TrialState.COMPLETE, TrialState.COMPLETE]
-    assert [retries_of(trial.user_attrs) for trial in search.trials()] == [{why: 1}, {}]
+    assert [retries_of(trial.user_attrs) for trial in search.trials()] == [{why: 1}] * 2
     firsts = [first for number, first in calls(tmp_path) if number == 0]
     assert firsts[0] == 0
     assert len(firsts) == 2
