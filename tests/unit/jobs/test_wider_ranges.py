@@ -105,7 +105,7 @@ def test_a_wider_range_is_searched_from_the_next_trial_on(algorithm: str, tmp_pa
     life.die()
 
 
-@pytest.mark.parametrize("algorithm", LEARNING)
+@pytest.mark.parametrize("algorithm", [*LEARNING, "PBT"])
 def test_a_kill_changes_nothing_about_it(algorithm: str, tmp_path: Path) -> None:
     for name in ("straight", "killed"):
         (tmp_path / name).mkdir()
