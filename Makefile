@@ -114,7 +114,7 @@ e2e-ray: up ## Tests of workers, on the whole cluster with KubeRay in it (4 minu
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 bench-trials soak-rollouts
+.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 bench-trials bench-many-trials soak-rollouts
 # The peers' packages conflict with ours.
 PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs
 bench-start: ## From apply to the first trial's start, next to a plain Job
@@ -140,6 +140,9 @@ bench-int8: .venv/stamp ## A wide perceptron in floats and in 8 bits, next to ON
 
 bench-trials: .venv/stamp ## What a trial costs beside its own work, next to plain Ray Tune
 	PYTHONPATH=tests $(BIN)/python tests/bench/trial_overhead.py $(ARGS)
+
+bench-many-trials: .venv/stamp ## What a trial costs after 100, 1,000 and 10,000 others, next to plain Optuna
+	PYTHONPATH=tests $(BIN)/python tests/bench/many_trials.py $(ARGS)
 
 soak-rollouts: .venv/stamp ## Rollouts of good and bad models at 200 requests a second, on the cluster at hand
 	PYTHONPATH=dev:tests $(BIN)/python tests/bench/rollouts.py $(ARGS)
