@@ -88,7 +88,7 @@ class Engine:
             found = await self._search()
             await self._thread(self._ledger.end_all, Pruned("the search ended before it did"))
             await self._record_time()
-            await self._look()
+            await self._see()
             await self._tell_rest()
         except StorageFullError as error:
             return Verdict(Reason.STORAGE_FULL, f"{error}. {_STORAGE_FULL}")
@@ -126,7 +126,7 @@ class Engine:
             if proposal is None:
                 await asyncio.sleep(_TICK_SECONDS)  # the last trials run in other slots, and the budget may grow
                 continue
-            await self._look()
+            await self._see()
             ending = await self._evaluate(slot, proposal)
             if await self._runs_again(proposal.number, ending):
                 continue
@@ -173,11 +173,16 @@ class Engine:
             if found:
                 return found
 
-    async def _look(self, ended_now: int | None = None) -> Verdict | None:
-        """See how the search stands, tell whoever listens, and judge whether it is over."""
+    async def _see(self) -> Sequence[FrozenTrial]:
+        """See how the search stands, and tell whoever listens."""
         trials = await self._thread(self._ledger.trials)
         for listener in self._listeners:
             listener.trials_changed(trials)
+        return trials
+
+    async def _look(self, ended_now: int | None = None) -> Verdict | None:
+        """The same, and judge whether it is over."""
+        trials = await self._see()
         if ended_now is not None:
             self._tell(ended_now, trials)
         await self._tidy(trials)
