@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -97,20 +98,21 @@ def _good_enough(
     if budget.acceptable_regret is not None and regret <= budget.acceptable_regret:
         found = f"no trial is likely to be better than trial {leaders[0].number} by more than {regret:.3g}"
         return Verdict(Reason.REGRET_ACCEPTABLE, f"{found}; budget.acceptableRegret is {budget.acceptable_regret:.3g}")
+    patience = budget.max_trials_without_improvement
+    if patience is None:
+        return None
     # What joined the front last is still there, or was replaced by what joined it later.
     last = max(leaders, key=_end)
-    since = sum(
-        trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and _end(trial) > _end(last) for trial in trials
-    )
-    patience = budget.max_trials_without_improvement
-    if patience is not None and since >= patience:
+    joined = _end(last)
+    since = sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and _end(trial) > joined for trial in trials)
+    if since >= patience:
         done = "were not better" if len(last.values) == 1 else "did not change the Pareto front"
         return Verdict(Reason.NO_IMPROVEMENT, f"{since} trials since trial {last.number} {done}")
     return None
 
 
-def _end(trial: FrozenTrial) -> tuple[str, int]:
-    return str(trial.datetime_complete), trial.number
+def _end(trial: FrozenTrial) -> tuple[datetime, int]:
+    return trial.datetime_complete or datetime.min, trial.number  # noqa: DTZ901 - Optuna's are naive
 
 
 def _spent(counts: TrialCounts, budget: Budget, seconds: float, combinations: float) -> Verdict | None:
