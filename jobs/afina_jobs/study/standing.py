@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from heapq import nsmallest
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
@@ -21,7 +22,7 @@ def count(trials: Sequence[FrozenTrial]) -> TrialCounts:
         succeeded=states[TrialState.COMPLETE],
         failed=states[TrialState.FAIL],
         pruned=states[TrialState.PRUNED],
-        infeasible=sum(trial.state == TrialState.COMPLETE and not is_feasible(trial) for trial in trials) or None,
+        infeasible=states[TrialState.COMPLETE] - len(feasible(trials)) or None,
     )
 
 
@@ -37,7 +38,7 @@ def best(trials: Sequence[FrozenTrial], objectives: Sequence[Objective], limit: 
     """
     if len(objectives) == 1:
         sign = 1 if objectives[0].goal == "Minimize" else -1
-        return sorted(feasible(trials), key=lambda trial: (sign * value_of(trial), trial.number))[:limit]
+        return nsmallest(limit, feasible(trials), key=lambda trial: (sign * value_of(trial), trial.number))
     found = front(trials, objectives)
     weights = [objective.weight for objective in objectives]
     return [found[index] for index in knee_first(losses(found, objectives), weights, limit)]
@@ -48,6 +49,8 @@ def front(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> lis
 
     They come by number; of trials with the same values only the first is there. Of one objective it is the best trial.
     """
+    if len(objectives) == 1:
+        return best(trials, objectives)
     kept = sorted(feasible(trials), key=lambda trial: trial.number)
     return [kept[index] for index in pareto_front(losses(kept, objectives))]
 
@@ -70,7 +73,8 @@ def feasible(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def is_feasible(trial: FrozenTrial) -> bool:
     """Whether what the trial measured keeps all constraints."""
-    return all(violation <= 0 for violation in trial.constraints.values())
+    # Optuna reads the constraints from these attributes anew each time; most trials have none.
+    return not trial.system_attrs or all(violation <= 0 for violation in trial.constraints.values())
 
 
 def value_of(trial: FrozenTrial) -> float:
