@@ -15,6 +15,11 @@ def pareto_front(losses: Floats) -> list[int]:
         losses: (n, k), less is better.
     """
     left = np.lexsort(losses.T[::-1])
+    if len(left) and losses.shape[1] == 2:
+        # In the order of the first column: what is better than all before it in the second.
+        second = losses[left, 1]
+        better = np.append(True, second[1:] < np.minimum.accumulate(second)[:-1])
+        return sorted(left[better].tolist())
     found = []
     while len(left):
         # The first in the order of the columns is dominated by none. What is nowhere better is dominated, or equal.
