@@ -114,7 +114,7 @@ e2e-ray: up ## Tests of workers, on the whole cluster with KubeRay in it (4 minu
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 bench-trials bench-many-trials soak-rollouts
+.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 bench-trials bench-many-trials bench-trial-pod soak-rollouts
 # The peers' packages conflict with ours.
 PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs
 bench-start: ## From apply to the first trial's start, next to a plain Job
@@ -143,6 +143,9 @@ bench-trials: .venv/stamp ## What a trial costs beside its own work, next to pla
 
 bench-many-trials: .venv/stamp ## What a trial costs after 100, 1,000 and 10,000 others, next to plain Optuna
 	PYTHONPATH=tests $(BIN)/python tests/bench/many_trials.py $(ARGS)
+
+bench-trial-pod: ## A trial as a pod of its own next to one of ours, on the cluster at hand
+	PYTHONPATH=tests $(BIN)/python tests/bench/trial_pod.py $(ARGS)
 
 soak-rollouts: .venv/stamp ## Rollouts of good and bad models at 200 requests a second, on the cluster at hand
 	PYTHONPATH=dev:tests $(BIN)/python tests/bench/rollouts.py $(ARGS)

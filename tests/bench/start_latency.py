@@ -24,7 +24,7 @@ def kubectl(*arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
-def tuning_job(name: str) -> dict[str, Any]:
+def tuning_job(name: str, trials: int = 1) -> dict[str, Any]:
     script = PRINT_TIME + """; echo '{"loss": 1}'"""
     return {
         "apiVersion": "afina.dev/v1alpha1",
@@ -33,7 +33,7 @@ def tuning_job(name: str) -> dict[str, Any]:
         "spec": {
             "objectives": [{"metric": "loss", "goal": "Minimize"}],
             "parameters": [{"name": "x", "float": {"min": 0, "max": 1}}],
-            "budget": {"maxTrials": 1},
+            "budget": {"maxTrials": trials},
             "trial": {"command": {"argv": ["sh", "-c", script]}, "resources": {"cpu": "100m", "memory": "64Mi"}},
         },
     }
