@@ -72,8 +72,9 @@ def the_job(algorithm: str, trials: int) -> TuningJob:
 
 def loss(params: Mapping[str, Any]) -> float:
     """Any function of the parameters."""
-    place: float = (math.log10(params["learning_rate"]) + 2) ** 2 + (params["dropout"] - 0.2) ** 2
-    return place + abs(params["layers"] - 5) / 10 + params["width"] / 1000 + (params["optimizer"] == "sgd")
+    rate, dropout = math.log10(params["learning_rate"]), params["dropout"]
+    found: float = (rate + 2) ** 2 + (dropout - 0.2) ** 2 + abs(params["layers"] - 5) / 10 + params["width"] / 1000
+    return found
 
 
 class NoOp:
