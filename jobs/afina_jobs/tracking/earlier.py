@@ -17,6 +17,7 @@ from afina_api.objective import Objective
 from afina_api.tuningjob import TuningJob
 from afina_jobs.search.constraints import violations
 from afina_jobs.search.past import Past
+from afina_jobs.tracking.patience import set_patience
 from afina_jobs.tracking.runs import STUDY_TAG, experiment_name
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def earlier_searches(job: TuningJob) -> list[Past]:
     Raises:
         NoEarlierSearchError: one is not there, or has no trial with the objectives' metrics.
     """
+    set_patience()
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

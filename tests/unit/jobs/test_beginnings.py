@@ -1,5 +1,6 @@
 """Where a search begins: given parameters, and earlier searches."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from afina_jobs.search.past import Past
 from afina_jobs.session import CannotBeginError
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
+from afina_jobs.tracking import earlier as tracking
 from support.searches import Search, a_job
 
 Json = dict[str, Any]
@@ -122,6 +124,18 @@ def test_what_the_history_is_good_for_is_told(tmp_path: Path) -> None:
     assert told["bad"].trials == 22
     assert told["worst"]
     assert (told["worst"].agreement or 0) < 0
+
+
+def test_an_mlflow_that_does_not_answer_is_not_asked_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within one request its client would ask again for four, whatever our own patience."""
+    monkeypatch.setattr(tracking, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for name in ("MAX_RETRIES", "BACKOFF_FACTOR", "TIMEOUT"):
+        monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "as it was")
+        monkeypatch.delenv(f"MLFLOW_HTTP_REQUEST_{name}")
+    job = job_of({"name": "Hybrid"}, warmStartFrom=[{"mlflowExperiment": "earlier"}])
+    assert tracking.earlier_searches(job) == []
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
 
 
 async def test_a_warm_start_without_mlflow_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
