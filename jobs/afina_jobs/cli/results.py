@@ -15,7 +15,7 @@ def results(
 ) -> None:
     """Show the trials of a search.
 
-    Of a TuningJob in the cluster, MLflow has all that have ended; where it is not within reach, the best five are
+    Of a TuningJob in the cluster, MLflow has all that have ended; where nobody says where it is, the best five are
     shown, which the status keeps. Of a FOLDER that `afina run` has made, or a copy of a job's volume, the study in it
     is read.
     """
