@@ -7,7 +7,7 @@ import click
 
 from afina_jobs.cli.kubectl import KubectlError, get, kubectl, namespace_option
 from afina_jobs.explain import rules
-from afina_jobs.explain.facts import KINDS, Explanation, Facts, Json, dig, is_of_ray, statuses
+from afina_jobs.explain.facts import KINDS, Explanation, Facts, Json, dig, is_of_ray, statuses, when
 
 _CHILDREN = "jobs,pods,persistentvolumeclaims,deployments,replicasets"
 _LOG_LINES = 1000
@@ -71,7 +71,7 @@ def _warnings(about: Sequence[Json], namespace: str) -> list[Json]:
     events = get("events", "--field-selector", "type=Warning", namespace=namespace)["items"]
     uids = {one["metadata"]["uid"] for one in about}
     own = (event for event in events if dig(event, "involvedObject", "uid") in uids)
-    return sorted(own, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime")))
+    return sorted(own, key=when)
 
 
 def _log(pods: Sequence[Json], namespace: str) -> list[str]:

@@ -14,9 +14,8 @@ def memory(facts: Facts) -> Explanation | None:
     less = f'`kubectl patch {facts.kind.short} {facts.name} --type=merge -p \'{{"spec":{{"budget":{{"parallelTrials":'
     fewer = f"Run fewer at a time: {less}{parallel // 2}}}}}}}'`; or raise" if parallel > 1 else "Raise"
     times = "once" if len(ended) == 1 else f"{len(ended)} times"
-    running = any(dig(one, "state", "running") for pod in facts.live_pods for one in statuses(pod))
     return Explanation(
-        f"A pod ran out of memory {times}{', and runs again' if running else ''}.",
+        f"A pod ran out of memory {times}{', and runs again' if facts.is_running else ''}.",
         (f"{named(pod)}: OOMKilled, its limit is {limit}",),
         f"{fewer} {own}{facts.elsewhere}.",
     )
@@ -29,7 +28,7 @@ def _killed(pod: Json) -> bool:
 
 def evicted(facts: Facts) -> Explanation | None:
     """The node, or somebody, has put the last pod out, and no other runs yet."""
-    if not facts.pods or any(dig(one, "state", "running") for pod in facts.live_pods for one in statuses(pod)):
+    if facts.is_running:
         return None
     for pod in reversed(facts.pods):
         why = condition(pod, "DisruptionTarget")

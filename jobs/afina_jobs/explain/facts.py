@@ -104,6 +104,11 @@ class Facts:
         live = [pod for pod in self.pods if dig(pod, "status", "phase") not in ("Succeeded", "Failed")]
         return [pod for pod in reversed(live) if not dig(pod, "metadata", "deletionTimestamp")]
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a container of it runs."""
+        return any(dig(one, "state", "running") for pod in self.live_pods for one in statuses(pod))
+
     def about(self, obj: Json) -> list[Json]:
         """Warnings about that object, oldest first."""
         uid = dig(obj, "metadata", "uid")
@@ -143,6 +148,11 @@ def is_of_ray(pod: Json) -> bool:
 def named(obj: Json) -> str:
     """The object as people name it: `pod tj-wine-x7k2p`."""
     return f"{str(obj.get('kind', 'Pod')).lower()} {dig(obj, 'metadata', 'name')}"
+
+
+def when(event: Json) -> str:
+    """The moment of an Event, as Kubernetes writes it; empty where it has none."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def said(event: Json) -> str:

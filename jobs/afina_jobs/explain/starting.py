@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from afina_jobs.explain.facts import Explanation, Facts, Json, condition, dig, named, one_line, said, statuses
+from afina_jobs.explain.facts import Explanation, Facts, Json, condition, dig, named, one_line, said, statuses, when
 
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "InvalidImageName")
 _CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -16,7 +16,7 @@ _SHOW_GPUS = r"kubectl get nodes -o custom-columns=NODE:.metadata.name,GPUS:.sta
 def refused(facts: Facts) -> Explanation | None:
     """The API server did not take a pod, or something else that is needed."""
     newest = max((str(dig(pod, "metadata", "creationTimestamp")) for pod in facts.live_pods), default="")
-    events = [one for one in facts.warnings if one.get("reason") in _REFUSED and _time(one) > newest]
+    events = [one for one in facts.warnings if one.get("reason") in _REFUSED and when(one) > newest]
     blocked = "The API server refuses" in str(facts.summary.get("message"))
     if not events and not blocked:
         return None
@@ -38,10 +38,6 @@ def refused(facts: Facts) -> Explanation | None:
         evidence,
         "Do what the message says, or ask who runs the cluster. It is tried again without being asked.",
     )
-
-
-def _time(event: Json) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _waiting(facts: Facts, words: tuple[str, ...]) -> Iterator[tuple[Json, Json, str]]:
