@@ -2,6 +2,7 @@
 
 import pytest
 
+from afina_api import crd
 from afina_api.reasons import TrialReason
 from afina_jobs.explain.facts import KINDS, Facts
 from afina_jobs.explain.remedies import remedy
@@ -485,6 +486,10 @@ def test_every_reason_has_a_next_step(kind: str) -> None:
     unknown = remedy(kind, "Enchanted", "it", KINDS[kind].short)
     missing = [str(word) for word in KINDS[kind].reasons if remedy(kind, word, "it", KINDS[kind].short) == unknown]
     assert missing == []
+
+
+def test_names_kinds_as_kubectl_does() -> None:
+    assert {kind.name: kind.short for kind in crd.KINDS} == {name: words.short for name, words in KINDS.items()}
 
 
 def test_every_failure_of_a_trial_has_a_next_step() -> None:
