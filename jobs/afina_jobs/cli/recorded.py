@@ -54,13 +54,15 @@ def read(search: tuple[str, ...], namespace: str | None, tracking_uri: str | Non
 
 
 def _of_job(job: dict[str, Any], tracking_uri: str | None) -> "Record":
-    from afina_jobs.results import cluster
-    from afina_jobs.tracking.patience import set_patience
+    from afina_jobs.results.cluster import from_status
 
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not job.get("status", {}).get("tracking"):
-        return cluster.from_status(job, _UNTRACKED)
+        return from_status(job, _UNTRACKED)
     if not uri:
-        return cluster.from_status(job, _NO_TRACKING)
+        return from_status(job, _NO_TRACKING)
+    from afina_jobs.results.tracked import from_mlflow  # takes seconds to import
+    from afina_jobs.tracking.patience import set_patience
+
     set_patience()
-    return cluster.from_mlflow(job, uri)
+    return from_mlflow(job, uri)

@@ -1,53 +1,17 @@
-"""The trials of a TuningJob in a cluster: from MLflow, or those that its status keeps."""
+"""The trials of a TuningJob in a cluster that its status keeps, and what its spec says of them."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from afina_api.objective import Objective
 from afina_api.parameters import Parameter
-from afina_jobs.results.record import NoRecordError, Record
-from afina_jobs.search.population import ORIGIN, Origin
+from afina_jobs.results.record import Record
 from afina_jobs.search.space import Distribution, distribution
-from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
-from afina_jobs.study.retries import RETRIES
-from afina_jobs.tracking.runs import (
-    MEMBER_TAG,
-    MESSAGE_TAG,
-    PARENT_TAG,
-    REASON_TAG,
-    RETRIES_TAG,
-    STATE_TAG,
-    TRIAL_TAG,
-    trial_runs,
-)
 
 Json = dict[str, Any]
-
-
-def from_mlflow(job: Json, tracking_uri: str) -> Record:
-    """All trials of the job that have ended, as MLflow has them.
-
-    Args:
-        job: the TuningJob, whose status says which runs are its own.
-        tracking_uri: of the server.
-
-    Raises:
-        NoRecordError: the server does not answer, or does not know the job.
-    """
-    where = job["status"]["tracking"]
-    try:
-        runs = list(trial_runs(MlflowClient(tracking_uri), where["experimentId"], where["runId"]))
-    except MlflowException as error:
-        raise NoRecordError(f"MLflow at {tracking_uri} does not tell: {error}") from error
-    return _record(job, trials_of(runs, _objectives(job), _space(job)))
 
 
 def from_status(job: Json, why: str) -> Record:
@@ -57,9 +21,9 @@ def from_status(job: Json, why: str) -> Record:
         job: the TuningJob.
         why: why others are not known.
     """
-    space, objectives = _space(job), _objectives(job)
+    space, objectives = space_of(job), objectives_of(job)
     trials = [
-        _trial(
+        trial_of(
             one["number"],
             TrialState.COMPLETE,
             [one["values"][objective.metric] for objective in objectives],
@@ -68,43 +32,10 @@ def from_status(job: Json, why: str) -> Record:
         )
         for one in job.get("status", {}).get("best") or ()
     ]
-    return _record(job, sorted(trials, key=lambda trial: trial.number), why)
+    return record_of(job, sorted(trials, key=lambda trial: trial.number), why)
 
 
-def trials_of(
-    runs: Iterable[Run], objectives: Sequence[Objective], space: Mapping[str, Distribution]
-) -> list[FrozenTrial]:
-    """The trials that runs tell of, by number; a run that is still being written is left out."""
-    trials = {int(run.data.tags[TRIAL_TAG]): _of_run(run, objectives, space) for run in runs if run.info.end_time}
-    return [trials[number] for number in sorted(trials)]  # a run may be there twice for a moment
-
-
-def _of_run(run: Run, objectives: Sequence[Objective], space: Mapping[str, Distribution]) -> FrozenTrial:
-    tags, metrics = run.data.tags, run.data.metrics
-    state = TrialState[tags[STATE_TAG]]
-    values = [metrics[objective.metric] for objective in objectives] if state == TrialState.COMPLETE else None
-    told = {REASON: tags.get(REASON_TAG), MESSAGE: tags.get(MESSAGE_TAG)}
-    attrs: Json = {name: text for name, text in told.items() if text}
-    if RETRIES_TAG in tags:
-        attrs[RETRIES] = json.loads(tags[RETRIES_TAG])
-    if values and len(metrics) > len(values):
-        attrs[METRICS] = dict(metrics)
-    if member := tags.get(MEMBER_TAG):
-        parent = tags[PARENT_TAG]
-        attrs[ORIGIN] = Origin(int(member), int(parent) if parent else None).as_attribute()
-    params = {name: _value(text, space[name]) for name, text in run.data.params.items() if name in space}
-    times = _moment(run.info.start_time), _moment(run.info.end_time)
-    return _trial(int(tags[TRIAL_TAG]), state, values, params, space, attrs, times)
-
-
-def _value(text: str, found: Distribution) -> Any:
-    """A parameter's value, of which MLflow keeps the text."""
-    if isinstance(found, CategoricalDistribution):
-        return next(choice for choice in found.choices if str(choice) == text)
-    return found.to_external_repr(float(text))
-
-
-def _trial(
+def trial_of(
     number: int,
     state: TrialState,
     values: Sequence[float] | None,
@@ -113,6 +44,7 @@ def _trial(
     attrs: Json | None = None,
     times: tuple[datetime | None, datetime | None] = (None, None),
 ) -> FrozenTrial:
+    """A trial of which so much is known; its times are its start and its end."""
     return FrozenTrial(
         number=number,
         trial_id=number,
@@ -129,25 +61,24 @@ def _trial(
     )
 
 
-def _moment(millis: int) -> datetime:
-    return datetime.fromtimestamp(millis / 1000)  # noqa: DTZ006 - Optuna's are naive
-
-
-def _objectives(job: Json) -> list[Objective]:
+def objectives_of(job: Json) -> list[Objective]:
+    """What the search is for."""
     return [Objective.model_validate(objective) for objective in job["spec"]["objectives"]]
 
 
-def _space(job: Json) -> dict[str, Distribution]:
+def space_of(job: Json) -> dict[str, Distribution]:
+    """What the parameters may be, by name."""
     parameters = [Parameter.model_validate(parameter) for parameter in job["spec"]["parameters"]]
     return {parameter.name: distribution(parameter) for parameter in parameters}
 
 
-def _record(job: Json, trials: Sequence[FrozenTrial], why: str = "") -> Record:
+def record_of(job: Json, trials: Sequence[FrozenTrial], why: str = "") -> Record:
+    """What is known of the search; `why` says why the status counts more trials than these."""
     metadata, total = job["metadata"], job.get("status", {}).get("trials", {}).get("total", 0)
     missing = f"{len(trials)} of {total} trials are known here" if len(trials) < total else ""
     return Record(
         f"{metadata['namespace']}/{metadata['name']}",
-        _objectives(job),
+        objectives_of(job),
         trials,
         f"{missing}: {why or 'the others have not ended, or MLflow has not got them yet'}" if missing else "",
     )

@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from afina_api.tuningjob import TuningJob
-from afina_jobs.results.cluster import from_mlflow
 from afina_jobs.results.table import Columns, as_objects
+from afina_jobs.results.tracked import from_mlflow
 from afina_jobs.study.retries import retries_of
 from afina_jobs.tracking.mirror import Ending, Mirror
 from afina_jobs.tracking.runs import STUDY_TAG, TRIAL_TAG

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from afina_api.objective import Objective
 from afina_api.tuningjob import TuningJob
-from afina_jobs.results.cluster import from_status, trials_of
+from afina_jobs.results.cluster import from_status
 from afina_jobs.results.record import Record, as_study
 from afina_jobs.results.table import Columns, as_objects, as_text
+from afina_jobs.results.tracked import trials_of
 from afina_jobs.study.ledger import MESSAGE, METRICS, REASON
 from afina_jobs.study.retries import RETRIES
 from support.laptop import a_kubectl, afina
@@ -120,6 +123,11 @@ def test_falls_back_on_the_status(case: str, tmp_path: Path, monkeypatch: pytest
     rows = list(csv.DictReader(io.StringIO(found.stdout)))
     wanted = sorted(one["number"] for one in job.get("status", {}).get("best", ()))
     assert [(int(row["trial"]), float(row["rmse"]), row["n"]) for row in rows] == [(n, n / 2, "3") for n in wanted]
+
+
+def test_the_status_is_read_without_mlflow() -> None:
+    code = "import sys, afina_jobs.results.cluster; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0, "which takes seconds to import"
 
 
 def test_says_that_mlflow_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
