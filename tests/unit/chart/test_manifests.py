@@ -27,7 +27,7 @@ def documents(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
 
 
 def test_there_are_examples() -> None:
-    assert [path.name[:2] for path in MANIFESTS] == ["10", "11", "12", "13", "14"]
+    assert [path.name[:2] for path in MANIFESTS] == ["10", "11", "12", "13", "14", "15"]
     assert [path.name for path in DATASETS] == ["20-dataset-images.yaml", "20-dataset-s3.yaml"]
     assert "21-automljob-images.yaml" in [path.name for path in AUTOML]
 
