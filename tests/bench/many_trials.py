@@ -35,12 +35,14 @@ from optuna.trial import create_trial
 from afina_api.tuningjob import TuningJob
 from afina_jobs.contract import Outcome, Proposal, Succeeded
 from afina_jobs.engine import Engine
-from afina_jobs.objectives.base import OnReport
+from afina_jobs.objectives.base import OnReport, Place
 from afina_jobs.report.status import status
 from afina_jobs.search import HybridSampler
 from afina_jobs.search.space import SearchSpace
 from afina_jobs.study.importance import importances
-from afina_jobs.study.ledger import ATTEMPTS, Ledger, study_name
+from afina_jobs.study.ledger import Ledger
+from afina_jobs.study.opening import study_name
+from afina_jobs.study.retries import ATTEMPTS
 from afina_jobs.study.storage import open_storage, sqlite_url
 from afina_jobs.study.thread import StudyThread
 from support.searches import a_job
@@ -114,13 +116,17 @@ def fill(folder: Path, further: int) -> dict[int, Path]:
     return files
 
 
+def engine(job: TuningJob, ledger: Ledger, thread: StudyThread, slot: NoOp, folder: Path) -> Engine:
+    place = Place(folder / "work", None, folder / "checkpoints")
+    return Engine(ledger, thread, [slot], place, job.spec.objectives, lambda: job.spec, ledger.combinations)
+
+
 def ours(folder: Path, algorithm: str, total: int, further: int) -> dict[str, float]:
     """Milliseconds of processor for a trial, a status and a look at the importances; the size of the status."""
     logging.basicConfig(level=logging.INFO, handlers=[logging.FileHandler(os.devnull)])
     job, thread, slot = the_job(algorithm, total), StudyThread(), NoOp()
     ledger = Ledger(open_storage(sqlite_url(folder)), job)
-    engine = Engine(ledger, thread, [slot], job.spec.objectives, lambda: job.spec.budget, ledger.combinations)
-    asyncio.run(engine.run())
+    asyncio.run(engine(job, ledger, thread, slot, folder).run())
     trials = ledger.trials()
     assert len(trials) == total
     assert len(slot.moments) == further
@@ -140,8 +146,7 @@ def whole(folder: Path, algorithm: str, total: int, _: int) -> dict[str, float]:
     """Milliseconds of processor for each of the last hundred trials before the sizes, from an empty study on."""
     job, thread, slot = the_job(algorithm, total), StudyThread(), NoOp()
     ledger = Ledger(open_storage(sqlite_url(folder)), job)
-    engine = Engine(ledger, thread, [slot], job.spec.objectives, lambda: job.spec.budget, ledger.combinations)
-    asyncio.run(engine.run())
+    asyncio.run(engine(job, ledger, thread, slot, folder).run())
     return {str(size): _mean(slot.moments[size - 100 : size]) for size in SIZES}
 
 
