@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from afina_jobs.signals import until_signalled
+from afina_jobs.tracking.patience import send_no_telemetry
 
 EXIT_STOPPED = 143
 
@@ -68,6 +69,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     hide_environment()
+    send_no_telemetry()
     try:
         code = asyncio.run(until_signalled(work(os.environ), [signal.SIGTERM]))
     except Exception:

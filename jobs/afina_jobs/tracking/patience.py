@@ -7,9 +7,13 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """A server that does not answer is not tried for minutes inside a request."""
+
+
+def send_no_telemetry() -> None:
+    """Let MLflow in this process report to nobody, unless its environment says otherwise. Before MLflow is imported."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def set_patience() -> None:

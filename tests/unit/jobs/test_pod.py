@@ -104,5 +104,5 @@ def test_keeps_its_secrets_from_the_trials(tmp_path: Path) -> None:
     assert "hidden.db" not in seen
     assert "KUBERNETES_" not in seen
     assert (tmp_path / "parent").read_text() == ""
-    for line in ("KEPT=yes", "OWN=1", "OMP_NUM_THREADS=2", "AFINA_TRIAL_NUMBER=0"):
+    for line in ("KEPT=yes", "OWN=1", "OMP_NUM_THREADS=2", "AFINA_TRIAL_NUMBER=0", "MLFLOW_DISABLE_TELEMETRY=true"):
         assert line in seen.splitlines()
