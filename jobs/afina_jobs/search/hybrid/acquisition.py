@@ -83,6 +83,6 @@ def nearby(space: UnitSpace, centres: Floats, scale: float, count: int, rng: np.
     return space.snap(np.where(changed, moved, points))
 
 
-def key(point: Floats) -> bytes:
-    """What two points of the same parameters have in common."""
-    return bytes((point.round(9) + 0.0).tobytes())
+def keys(points: Floats) -> list[bytes]:
+    """Of each of the points (n, d) what it has in common with another of the same parameters."""
+    return [row.tobytes() for row in points.round(9) + 0.0]

@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 from threadpoolctl import ThreadpoolController
 
-from afina_jobs.search.hybrid.acquisition import key, log_expected_improvement, most_promising
+from afina_jobs.search.hybrid.acquisition import keys, log_expected_improvement, most_promising
 from afina_jobs.search.hybrid.conditions import Declared
 from afina_jobs.search.hybrid.history import Trends, agreement
 from afina_jobs.search.hybrid.observations import Observations, observe
@@ -166,10 +166,12 @@ class HybridSampler(BaseSampler):
 
     def _proposable(self, space: UnitSpace, seen: Observations) -> Callable[[Floats], bool]:
         """Says of a point whether it is new and allowed."""
-        tried = {key(point) for point in (*seen.points, *seen.pending)}
+        tried = {*keys(seen.points), *keys(seen.pending)}
 
         def proposable(point: Floats) -> bool:
-            return key(point) not in tried and (self._allowed is None or self._allowed(space.decode(point)))
+            return tried.isdisjoint(keys(point[np.newaxis])) and (
+                self._allowed is None or self._allowed(space.decode(point))
+            )
 
         return proposable
 

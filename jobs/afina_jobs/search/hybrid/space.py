@@ -36,13 +36,16 @@ class UnitSpace:
 
     def encode(self, params: Mapping[str, Any]) -> Floats:
         """The point of some parameters; shape (d,). Those that are missing lie apart, those out of range outside."""
-        return np.array(
-            [axis.encode(params[name]) if name in params else axis.missing for name, axis in self._axes.items()]
-        )
+        found: Floats = self.encode_all([params])[0]
+        return found
 
     def encode_all(self, many: Sequence[Mapping[str, Any]]) -> Floats:
         """The points of many; shape (n, d)."""
-        return np.array([self.encode(params) for params in many]).reshape(len(many), len(self._axes))
+        found = [
+            [axis.encode(params[name]) if name in params else axis.missing for name, axis in self._axes.items()]
+            for params in many
+        ]
+        return np.array(found, dtype=float).reshape(len(many), len(self._axes))
 
     def lacking(self, many: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_]:
         """Which parameters each lacks; shape (n, d)."""
