@@ -114,7 +114,7 @@ e2e-ray: up ## Tests of workers, on the whole cluster with KubeRay in it (4 minu
 
 # --- Benchmarks, by hand ----------------------------------------------------------------------------------------
 
-.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-serving bench-int8 bench-trials bench-many-trials bench-trial-pod soak-rollouts
+.PHONY: bench-start bench-memory bench-automl bench-judge bench-search bench-search-hebo bench-serving bench-int8 bench-trials bench-many-trials bench-trial-pod soak-rollouts
 # The peers' packages conflict with ours.
 PEERS := $(or $(AFINA_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/afina)/venvs
 bench-start: ## From apply to the first trial's start, next to a plain Job
@@ -134,6 +134,10 @@ bench-serving: .venv/stamp $(PEERS)/serving-peers/stamp ## The model server next
 
 bench-search: .venv/stamp $(PEERS)/search-tables/stamp ## Hybrid next to TPE and GPSampler: regret by trials, time of a proposal
 	PYTHONPATH=tests $(BIN)/python tests/bench/search.py $(PEERS)/search-tables/lib/python3.11/site-packages $(ARGS)
+
+bench-search-hebo: .venv/stamp $(PEERS)/search-tables/stamp $(PEERS)/search-hebo/stamp ## The same with HEBO, on the tables and 3 seeds (an hour)
+	PYTHONPATH=tests $(BIN)/python tests/bench/search.py $(PEERS)/search-tables/lib/python3.11/site-packages \
+		--seeds 3 --hebo $(PEERS)/search-hebo/bin/python $(ARGS)
 
 bench-int8: .venv/stamp ## A wide perceptron in floats and in 8 bits, next to ONNX Runtime's and torch's
 	$(BIN)/python tests/bench/int8.py
