@@ -65,6 +65,12 @@ def drivers_log(cluster: Cluster, namespace: str, name: str) -> str:
     return cluster.kubectl("logs", selector, "--tail=-1", namespace=namespace)
 
 
+def slots_of_workers(cluster: Cluster, namespace: str, name: str) -> str | None:
+    """How many trials at a time the workers of the job's Ray cluster run; None while there is none."""
+    found = cluster.get("raycluster", f"tj-{name}", namespace)
+    return found["spec"]["workerGroupSpecs"][0]["rayStartParams"]["num-cpus"] if found else None
+
+
 def hosts(log: str) -> list[str]:
     """The pods that trials ran in, in their order."""
     return [line.rpartition(" | on ")[2] for line in log.splitlines() if " | on " in line]
@@ -121,3 +127,16 @@ def test_suspended_it_gives_back_all_its_pods_and_goes_on(afina: Cluster, namesp
     assert counts(found) == {"total": 6, "running": 0, "succeeded": 6, "failed": 0, "pruned": 0}
     log = drivers_log(afina, namespace, "pausing")
     assert {line.rpartition(" | ")[2] for line in log.splitlines() if " | device" in line} == {"device 0"}
+
+
+def test_its_cluster_is_made_anew_where_more_trials_shall_run_at_a_time(afina: Cluster, namespace: str) -> None:
+    trial = script('sleep 3; echo "{\\"loss\\": $AFINA_PARAM_X}"')
+    growing = tuning_job("growing", trial, budget={"maxTrials": 12, "maxFailedTrials": 0}, execution={"workers": 1})
+    afina.apply(growing, namespace=namespace)
+    wait_for_trials(afina, namespace, "growing", ended=1)
+    wider = '-p={"spec":{"budget":{"parallelTrials":2}}}'
+    afina.kubectl("patch", "tuningjob", "growing", "--type=merge", wider, namespace=namespace)
+    wait_until(lambda: slots_of_workers(afina, namespace, "growing") == "2", "larger workers", _PATIENCE)
+    found = wait_ended(afina, namespace, "growing")
+    assert counts(found) == {"total": 12, "running": 0, "succeeded": 12, "failed": 0, "pruned": 0}
+    assert afina.kubectl("get", "events", "--field-selector=reason=Resized", "-o=name", namespace=namespace)
