@@ -28,9 +28,13 @@ class WebServer:
             def do_GET(self) -> None:
                 web.asked.append(self.path)
                 web.hosts.append(self.headers.get("Host", ""))
-                self.close_connection = True
                 with contextlib.suppress(OSError):  # whoever asked may have gone
                     web.answers.get(self.path.partition("?")[0], status(404))(self)
+
+            def end_headers(self) -> None:
+                # Said, and not only done: else clients ask again on a connection that is about to end.
+                self.send_header("Connection", "close")
+                super().end_headers()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass

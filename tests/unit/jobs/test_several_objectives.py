@@ -234,7 +234,7 @@ def test_table_has_a_column_for_each_objective(tmp_path: Path) -> None:
     write_table([trial(0, 2, 0.5), trial(1, state=TrialState.FAIL)], spec, tmp_path / "trials.csv")
     with (tmp_path / "trials.csv").open() as stream:
         rows = list(csv.reader(stream))
-    assert rows[0] == ["trial", "state", "seconds", "rmse", "auc", "x", "n", "reason", "message"]
+    assert rows[0] == ["trial", "state", "seconds", "rmse", "auc", "x", "n", "reason", "message", "retries"]
     assert [row[3:5] for row in rows[1:]] == [["2", "0.5"], ["", ""]]
 
 

@@ -265,10 +265,10 @@ def test_table_has_a_row_for_each_trial(tmp_path: Path) -> None:
     with (tmp_path / "trials.csv").open() as stream:
         rows = list(csv.reader(stream))
     assert rows == [
-        ["trial", "state", "seconds", "rmse", "x", "n", "mae", "reason", "message"],
-        ["0", "complete", "0.0", "2", "0.5", "3", "1", "", ""],
-        ["1", "fail", "1.0", "", "", "", "", "ExitCode", "exit code 1"],
-        ["2", "running", "", "", "", "", "", "", ""],
+        ["trial", "state", "seconds", "rmse", "x", "n", "mae", "reason", "message", "retries"],
+        ["0", "complete", "0.0", "2", "0.5", "3", "1", "", "", ""],
+        ["1", "fail", "1.0", "", "", "", "", "ExitCode", "exit code 1", ""],
+        ["2", "running", "", "", "", "", "", "", "", ""],
     ]
 
 

@@ -66,7 +66,7 @@ def test_every_way_ends_well(case: Case) -> None:
 MORE_AT_A_TIME = {
     "its parallelism grows": Case(("ask for three at a time", "driver crashes")),
     "its parallelism grows and shrinks again": Case(("ask for three at a time", "ask for one at a time")),
-    "its parallelism grows while it is suspended": Case(("ask for three at a time", "suspend", "resume")),
+    "its parallelism grows while it is suspended": Case(("ask for three at a time", "resume"), {"suspend": True}),
     "its parallelism grows, and its Job is deleted": Case(("ask for three at a time", "delete the Job")),
 }
 
