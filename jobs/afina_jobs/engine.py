@@ -74,8 +74,6 @@ class Engine:
         self._began = time.monotonic()
         self._untold = set[int]()
         """Trials that end, of which there is no line in the log yet."""
-        self._kept: frozenset[int] | None = None
-        """Trials whose checkpoints are kept."""
 
     async def run(self) -> Verdict:
         """Search to the end.
@@ -88,7 +86,7 @@ class Engine:
             found = await self._search()
             await self._thread(self._ledger.end_all, Pruned("the search ended before it did"))
             await self._record_time()
-            await self._see()
+            await self._tidy(await self._see())
             await self._tell_rest()
         except StorageFullError as error:
             return Verdict(Reason.STORAGE_FULL, f"{error}. {_STORAGE_FULL}")
@@ -185,7 +183,7 @@ class Engine:
         trials = await self._see()
         if ended_now is not None:
             self._tell(ended_now, trials)
-        await self._tidy(trials)
+            await self._tidy(trials)
         budget, seconds = self._live().budget, self._seconds()
         regret = math.inf if budget.acceptable_regret is None else await self._thread(self._regret, trials)
         return verdict(
@@ -194,10 +192,7 @@ class Engine:
 
     async def _tidy(self, trials: Sequence[FrozenTrial]) -> None:
         """Remove the checkpoints that nobody will ask for."""
-        kept = needed(trials)
-        if kept != self._kept:
-            await asyncio.to_thread(self._place.keep_checkpoints, kept, len(trials))
-            self._kept = kept
+        await asyncio.to_thread(self._place.keep_checkpoints, needed(trials), len(trials))
 
     def _tell(self, number: int, trials: Sequence[FrozenTrial]) -> None:
         self._untold.discard(number)
