@@ -28,6 +28,7 @@ class WebServer:
             def do_GET(self) -> None:
                 web.asked.append(self.path)
                 web.hosts.append(self.headers.get("Host", ""))
+                self.close_connection = True
                 with contextlib.suppress(OSError):  # whoever asked may have gone
                     web.answers.get(self.path.partition("?")[0], status(404))(self)
 
