@@ -63,7 +63,10 @@ class ParameterImportance(Model):
     name: ParameterName
     """Name of the parameter."""
     value: Annotated[float, Field(ge=0, le=1)]
-    """Its share; those of all parameters sum up to 1."""
+    """Its share in reaching the best trials, by PED-ANOVA; those of all parameters sum up to 1."""
+    expected: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Its share in how the values vary over the whole space, as the model of Hybrid expects them after these trials,
+    whatever algorithm proposed them. Not said where the model only guesses."""
 
 
 class WarmStart(Model):
@@ -107,7 +110,7 @@ class TuningJobStatus(Status):
     front: ParetoFront | None = None
     """The Pareto front; only where there are several objectives."""
     importance: Annotated[list[ParameterImportance] | None, Field(max_length=MAX_IMPORTANCES)] = None
-    """Which parameters decide about the value, or about reaching the Pareto front, by PED-ANOVA, the weightiest first;
+    """Which parameters decide about the value, or about reaching the Pareto front, the weightiest first;
     from 10 succeeded trials on."""
     forecast: Forecast | None = None
     """What more trials would likely bring; from 10 succeeded trials on, and of one objective only."""

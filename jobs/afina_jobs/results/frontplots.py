@@ -6,19 +6,17 @@ from itertools import combinations
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
-from plotly.graph_objects import Bar, Figure, Scatter
+from plotly.graph_objects import Figure, Scatter
 
 from afina_api.objective import Objective
 from afina_jobs.progress import parameters
-from afina_jobs.study.importance import importances
 from afina_jobs.study.standing import best, front, is_feasible
 
 
 def front_plots(study: Study, objectives: Sequence[Objective]) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    """Names of plots, and what draws them: the front in each pair of objectives, and what matters for reaching it."""
+    """Names of plots, and what draws them: the front in each pair of objectives."""
     for x, y in combinations(range(len(objectives)), 2):
         yield f"pareto_front_{x}_{y}", partial(pareto_plot, study, objectives, x, y)
-    yield "param_importances", partial(_importances, study)
 
 
 def pareto_plot(study: Study, objectives: Sequence[Objective], x: int, y: int) -> Figure:
@@ -50,12 +48,3 @@ def pareto_plot(study: Study, objectives: Sequence[Objective], x: int, y: int) -
         )
     axes = [f"{objective.metric} ({objective.goal})" for objective in objectives]
     return figure.update_layout(title="Pareto front", xaxis_title=axes[x], yaxis_title=axes[y])
-
-
-def _importances(study: Study) -> Figure:
-    """For reaching the front, as the status says them."""
-    found = importances(study)[::-1]
-    if not found:
-        raise ValueError("too few trials have succeeded")
-    bars = Bar(x=[one.value for one in found], y=[one.name for one in found], orientation="h")
-    return Figure(bars).update_layout(title="Importance of the parameters for reaching the Pareto front")

@@ -12,15 +12,14 @@ from pathlib import Path
 import optuna
 from optuna import Study
 from optuna import visualization as show
-from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
-from plotly.graph_objects import Figure
+from plotly.graph_objects import Bar, Figure
 from plotly.offline import get_plotlyjs
 
 from afina_api.objective import Objective
 from afina_jobs.progress import headline
 from afina_jobs.results.frontplots import front_plots
-from afina_jobs.study.importance import evaluator
+from afina_jobs.study.importance import importances, pedanova
 from afina_jobs.study.standing import best, value_of
 
 if "mlflow" in sys.modules:
@@ -36,10 +35,17 @@ parameters would be 72 MiB; these are less than 1."""
 Target = Callable[[FrozenTrial], float]
 
 
-def _importances(study: Study, target_name: str) -> Figure:
+def _importances(study: Study, wanted: str) -> Figure:
     """As the status says them."""
-    succeeded = len(_succeeded(study))
-    return show.plot_param_importances(study, evaluator=evaluator(succeeded), target_name=target_name)
+    found = importances(study)[::-1]
+    if not found:
+        raise ValueError("too few trials have succeeded")
+    names = [one.name for one in found]
+    figure = Figure(Bar(x=[one.value for one in found], y=names, orientation="h", name=f"for {wanted} (PED-ANOVA)"))
+    if any(one.expected is not None for one in found):
+        expected = [one.expected for one in found]
+        figure.add_trace(Bar(x=expected, y=names, orientation="h", name="over the whole space (model of Hybrid)"))
+    return figure.update_layout(title="Importance of the parameters", xaxis_title="share", legend_traceorder="reversed")
 
 
 def _contour(study: Study, target_name: str, target: Target | None = None) -> Figure:
@@ -47,8 +53,7 @@ def _contour(study: Study, target_name: str, target: Target | None = None) -> Fi
     ranked = sorted(_succeeded(study), key=target or value_of)
     some = optuna.create_study(directions=study.directions)
     some.add_trials(ranked[:: math.ceil(len(ranked) / CONTOUR_TRIALS)])
-    weights = get_param_importances(study, evaluator=evaluator(len(ranked)))
-    names = [name for name in sorted(weights, key=lambda name: -weights[name]) if _varies(name, some)]
+    names = [name for name in pedanova(study) if _varies(name, some)]
     if len(names) < 2:
         raise ValueError("fewer than two parameters vary")
     names = names[:CONTOUR_PARAMETERS]
@@ -104,11 +109,12 @@ def _figures(study: Study, objectives: Sequence[Objective]) -> Iterator[tuple[st
     if len(objectives) == 1:
         metric = objectives[0].metric
         yield "history", partial(_HISTORY, study, target_name=metric)
-        yield "param_importances", partial(_importances, study, metric)
+        yield "param_importances", partial(_importances, study, "a good value")
         for name, plot in _VALUES.items():
             yield name, partial(plot, study, target_name=metric)
         return
     yield from front_plots(study, objectives)
+    yield "param_importances", partial(_importances, study, "the Pareto front")
     for index, objective in enumerate(objectives):
         for name, plot in {"history": _HISTORY, **_VALUES}.items():
             yield f"{name}_{index}", partial(plot, study, target=partial(_value, index), target_name=objective.metric)

@@ -20,7 +20,7 @@ def write_results(study: Study, job: TuningJob, folder: Path) -> Sequence[Path]:
     try:
         write_table(trials, job.spec, table)
         if count(trials).succeeded:
-            from afina_jobs.results.plots import write_plots  # takes seconds to import
+            from afina_jobs.results.plots import write_plots  # Plotly takes a while to import
 
             write_plots(study, job.spec.objectives, f"{job.metadata.namespace}/{job.metadata.name}", plots)
     except OSError as error:

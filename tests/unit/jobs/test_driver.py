@@ -33,7 +33,6 @@ def test_ends_well_with_the_reason_in_the_termination_log(tmp_path: Path) -> Non
     assert "Best: rmse 1 (trial 0)" in page
     assert re.findall('<div id="([a-z_]+)"', page) == [
         "history",
-        "param_importances",
         "parallel_coordinate",
         "slice",
         "contour",

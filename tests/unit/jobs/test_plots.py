@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 from afina_api.objective import Objective
 from afina_jobs.results import plots
 from afina_jobs.results.frontplots import pareto_plot
+from afina_jobs.study.importance import importances
 from support.laptop import a_kubectl, afina
 from support.searches import N, X, a_job
 
@@ -90,7 +91,18 @@ def test_draws_trials_that_all_break_a_constraint(tmp_path: Path) -> None:
 
 
 def test_draws_what_one_trial_allows(tmp_path: Path) -> None:
-    assert drawn(a_study(1), 1, tmp_path)[0] == ONE[:-1]
+    assert drawn(a_study(1), 1, tmp_path)[0] == ["history", "parallel_coordinate", "slice"]
+
+
+def test_importances_for_the_best_and_over_the_whole_space_stand_next_to_each_other() -> None:
+    study = a_study(60)
+    best, whole = plots._importances(study, "a good value").data
+    assert list(best.y) == list(whole.y) == [one.name for one in importances(study)][::-1]
+    assert list(best.x) == [one.value for one in importances(study)][::-1]
+    assert list(whole.x) == [one.expected for one in importances(study)][::-1]
+    assert (best.name, whole.name) == (
+        "for a good value (PED-ANOVA)", "over the whole space (model of Hybrid)"
+    )  # fmt: skip
 
 
 def test_contours_are_of_the_weightiest_parameters_that_vary_from_the_best_trial_to_the_worst() -> None:
@@ -124,7 +136,7 @@ SCRIPT = 'echo "{\\"rmse\\": 1$AFINA_TRIAL_NUMBER}"'
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `afina run` leaves."""
     place = tmp_path_factory.mktemp("run")
-    (place / "job.yaml").write_text(yaml.safe_dump(a_job(script=SCRIPT, parameters=(X, N))))
+    (place / "job.yaml").write_text(yaml.safe_dump(a_job(script=SCRIPT, parameters=(X, N), trials=10)))
     assert afina("run", place / "job.yaml", "--output", place / "out").exit_code == 0
     return place / "out"
 

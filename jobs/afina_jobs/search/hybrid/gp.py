@@ -7,12 +7,15 @@ hyperparameters are the most probable ones under the priors of Optuna's GPSample
 """
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
 
 from afina_jobs.search.hybrid.space import Floats
 
@@ -185,6 +188,17 @@ def _most_probable(
         options={"maxiter": max_iterations},
     )
     return Hyperparameters(result.x, dimensions)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep BLAS to one thread: with matrices of some hundred rows and all processors busy, others would only wait."""
+    found: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return found
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _start(dimensions: int, trends: int) -> Floats:

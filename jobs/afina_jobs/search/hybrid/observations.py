@@ -28,7 +28,9 @@ class Observations:
     """Which parameters a point has."""
 
 
-def observe(study: Study, asking: FrozenTrial, space: UnitSpace, declared: Declared | None = None) -> Observations:
+def observe(
+    study: Study, asking: FrozenTrial | None, space: UnitSpace, declared: Declared | None = None
+) -> Observations:
     """Read a study. Conditions that were not declared are learned.
 
     A trial that failed counts as bad as the worst. One that was pruned counts as its last intermediate value, but no
@@ -37,7 +39,8 @@ def observe(study: Study, asking: FrozenTrial, space: UnitSpace, declared: Decla
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     lost = [trial for trial in trials if trial.state in (TrialState.PRUNED, TrialState.FAIL)] if complete else []
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number != asking.number]
+    mine = asking.number if asking else None
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number != mine]
     signs = np.array([-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in study.directions])
     known = _finite(np.array([trial.values for trial in complete]).reshape(len(complete), len(signs)) * signs)
     values = np.array([*known, *(_of_lost(trial, known, signs) for trial in lost)]).reshape(-1, len(signs))

@@ -1,7 +1,6 @@
 """HybridSampler: an Optuna sampler that learns from this search and from earlier ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,14 @@ from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
-from threadpoolctl import ThreadpoolController
 
 from afina_jobs.search.hybrid.acquisition import keys, log_expected_improvement, most_promising
 from afina_jobs.search.hybrid.conditions import Declared
+from afina_jobs.search.hybrid.gp import one_thread
 from afina_jobs.search.hybrid.history import Trends, agreement
 from afina_jobs.search.hybrid.observations import Observations, observe
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
-from afina_jobs.search.hybrid.surrogate import Limit, best_and_last, fit_surrogate, scalarised
+from afina_jobs.search.hybrid.surrogate import MOST_TRIALS, Limit, best_and_last, fit_surrogate, scalarised
 from afina_jobs.search.past import History
 
 STARTUP_TRIALS = 5
@@ -25,8 +24,6 @@ WARM_TRIALS = 3
 """So many trials follow the history alone."""
 BOLD_EVERY = 3
 """Each third proposal of the model goes where the mean less one deviation is least, and not for the improvement."""
-MOST_TRIALS = 150
-"""So many trials of a long search are modelled: the best half, and the last of the others."""
 
 
 class HybridSampler(BaseSampler):
@@ -100,8 +97,7 @@ class HybridSampler(BaseSampler):
         """The most promising parameters."""
         if not search_space:
             return {}
-        # Matrices of some hundred rows: BLAS' other threads would only wait for each other, all processors busy.
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_thread():
             return self._proposal(study, trial, search_space)
 
     def _proposal(
@@ -174,8 +170,3 @@ class HybridSampler(BaseSampler):
             )
 
         return proposable
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()

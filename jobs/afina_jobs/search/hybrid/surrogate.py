@@ -12,6 +12,8 @@ from scipy.special import log_ndtr, ndtri
 from afina_jobs.search.hybrid.gp import GaussianProcess, fit
 from afina_jobs.search.hybrid.space import Floats, Indices
 
+MOST_TRIALS = 150
+"""So many trials of a long search are modelled: the best half, and the last of the others."""
 _BETTER_BY = 1e-3
 """So much better an alternative must rank than those before it, which are plainer."""
 _MORE_ITERATIONS = 20
@@ -19,9 +21,6 @@ _MORE_ITERATIONS = 20
 _AUGMENTATION = 0.05
 _LOG_FLOOR = 0.05
 """Share of the median's distance to the best below which the logarithm tells results no more apart."""
-
-
-MAXIT = [40, 40]
 
 
 def fit_surrogate(points: Floats, values: Floats, categorical: NDArray[np.bool_], trends: Floats) -> GaussianProcess:
