@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from afina_operator.cluster import Cluster
+from afina_operator.plan import Plan
 from afina_operator.reconciler import Controller
-from afina_operator.resources import CONFIG_MAPS, VOLUME_CLAIMS
+from afina_operator.resources import CONFIG_MAPS, VOLUME_CLAIMS, Json
 from world.apiserver import ApiServer
 from world.explore import Model
 from world.passes import Fault, Step, run_pass
@@ -59,8 +62,8 @@ def model(control: Controller[Any]) -> Model[Scene]:
 
 
 def _steps(control: Controller[Any], before: Scene) -> Iterator[tuple[str, Scene]]:
-    passed = before.copy()
-    done = run_pass(control, passed.world, passed.subject.target)
+    passed, decided = before.copy(), _deciding_once(control)
+    done = run_pass(decided, passed.world, passed.subject.target)
     check_world(passed.subject, passed.world)
     _check_silence(control, passed, done.accepted)
     others = dict(_others(before))
@@ -71,9 +74,24 @@ def _steps(control: Controller[Any], before: Scene) -> Iterator[tuple[str, Scene
         # To crash before the first write is to do nothing.
         crash = {"crash": Fault(number)} if number else {}
         for name, fault in {**crash, "refusal": Fault(number, refused=True)}.items():
-            yield f"{name} at {number}", _stepped(before, partial(_pass, control, fault=fault))
+            yield f"{name} at {number}", _stepped(before, partial(_pass, decided, fault=fault))
         for name, act in others.items():
-            yield f"{name} at {number}", _stepped(before, partial(_race, control, at=number, act=act))
+            yield f"{name} at {number}", _stepped(before, partial(_race, decided, at=number, act=act))
+
+
+def _deciding_once(control: Controller[Any]) -> Controller[Any]:
+    """The same, for copies of one world: whatever becomes of its writes, it has planned them before."""
+    plans: list[Plan] = []
+
+    async def observe(cluster: Cluster, obj: Json) -> Any:
+        return None if plans else await control.observe(cluster, obj)
+
+    def plan(observed: Any, *, now: datetime) -> Plan:
+        if not plans:
+            plans.append(control.plan(observed, now=now))
+        return plans[0]
+
+    return replace(control, observe=observe, plan=plan)
 
 
 Act = Callable[[Scene], Scene]
