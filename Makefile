@@ -135,7 +135,7 @@ bench-serving: .venv/stamp $(PEERS)/serving-peers/stamp ## The model server next
 bench-search: .venv/stamp $(PEERS)/search-tables/stamp ## Hybrid next to TPE and GPSampler: regret by trials, time of a proposal
 	PYTHONPATH=tests $(BIN)/python tests/bench/search.py $(PEERS)/search-tables/lib/python3.11/site-packages $(ARGS)
 
-bench-search-hebo: .venv/stamp $(PEERS)/search-tables/stamp $(PEERS)/search-hebo/stamp ## The same with HEBO, on the tables and 3 seeds (an hour)
+bench-search-hebo: .venv/stamp $(PEERS)/search-tables/stamp $(PEERS)/search-hebo/stamp ## The same with HEBO, on the tables and 3 seeds (half an hour)
 	PYTHONPATH=tests $(BIN)/python tests/bench/search.py $(PEERS)/search-tables/lib/python3.11/site-packages \
 		--seeds 3 --hebo $(PEERS)/search-hebo/bin/python $(ARGS)
 
