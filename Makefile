@@ -57,6 +57,9 @@ images: ## Build and push the images
 
 # Several processes side by side: the threads of each one's BLAS would wait for those of the others.
 unit integration: export OPENBLAS_NUM_THREADS := 1
+MEMORY := $(firstword $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ {print $$2}' /proc/mounts 2>/dev/null))
+# On a disk databases would wait at each of thousands of commits. (Docker's own /dev/shm is too small, and noexec.)
+unit integration: export TMPDIR := $(or $(MEMORY),/tmp)
 
 .PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch e2e-ray
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)

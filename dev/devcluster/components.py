@@ -57,6 +57,8 @@ def etcd(paths: Paths) -> Component:
         f"--listen-metrics-urls={_ETCD_METRICS}",
         "--quota-backend-bytes=4294967296",
         "--auto-compaction-retention=1",
+        # Every write of the cluster would wait for the disk. What is lost with the machine, `make up` makes again.
+        "--unsafe-no-fsync",
     )
     return Component("etcd", argv, probes.answers(f"{_ETCD_METRICS}/health"))
 
