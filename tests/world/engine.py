@@ -15,6 +15,8 @@ from world.passes import Fault, Pass, run_now, run_pass
 
 AUDIT_SECONDS = 60.0
 _RETRY_SECONDS = 5.0
+_TICK_SECONDS = 1e-6
+"""The world's clock is rounded to it: without one more, what is due in a fraction would be due for ever."""
 
 
 class Engine:
@@ -80,7 +82,8 @@ class Engine:
 
     def wait_for_something(self) -> None:
         """Let time pass until something is due."""
-        self.world.wait(max(0.0, min([self.next_audit, *self.due.values()]) - self.now()))
+        missing = min([self.next_audit, *self.due.values()]) - self.now()
+        self.world.wait(max(0.0, missing + _TICK_SECONDS))
 
     def _look_again(self, target: Ref, done: Pass) -> None:
         if done.error:

@@ -87,7 +87,7 @@ def evict(world: ApiServer) -> None:
 def crashes(world: ApiServer, job: Json) -> int:
     """How many drivers of that Job have ended with code 1."""
     path = ("status", "containerStatuses", 0, "state", "terminated", "exitCode")
-    return sum(dig(pod, *path) == 1 for pod in _own_pods(world, job))
+    return sum(dig(pod, *path) == 1 for pod in own_pods(world, job))
 
 
 def claims(pod: Json) -> list[Json]:
@@ -132,7 +132,8 @@ def _mark_deleted(world: ApiServer, pod: Json) -> None:
     world.edit(ref(pod), lambda obj: {**obj, "metadata": {**obj["metadata"], **mark}}, "controller")
 
 
-def _own_pods(world: ApiServer, job: Json) -> list[Json]:
+def own_pods(world: ApiServer, job: Json) -> list[Json]:
+    """The pods of that very Job."""
     return [pod for pod in world.of(PODS) if controller(pod).get("uid") == job["metadata"]["uid"]]
 
 
@@ -143,7 +144,7 @@ def _has_ended(job: Json) -> bool:
 def _count(world: ApiServer, job: Json) -> bool:
     """Take note of one pod that ended. A deleted one is let go afterwards, any other is kept for people to see."""
     counted = dig(job, "status", "counted") or []
-    for pod in _own_pods(world, job):
+    for pod in own_pods(world, job):
         if dig(pod, "status", "phase") in _ENDED and pod["metadata"]["uid"] not in counted:
             _set_job(world, job, _verdict(job, pod), [*counted, pod["metadata"]["uid"]])
             if dig(pod, "metadata", "deletionTimestamp"):
@@ -176,7 +177,7 @@ def _set_job(world: ApiServer, job: Json, verdict: tuple[int, Json | None], coun
 
 
 def _stop_suspended(world: ApiServer, job: Json) -> bool:
-    active = [pod for pod in _own_pods(world, job) if dig(pod, "status", "phase") not in _ENDED]
+    active = [pod for pod in own_pods(world, job) if dig(pod, "status", "phase") not in _ENDED]
     if not job["spec"].get("suspend"):
         return False
     for pod in active:
@@ -187,7 +188,7 @@ def _stop_suspended(world: ApiServer, job: Json) -> bool:
 
 
 def _start(world: ApiServer, job: Json) -> bool:
-    active = [pod for pod in _own_pods(world, job) if dig(pod, "status", "phase") not in _ENDED]
+    active = [pod for pod in own_pods(world, job) if dig(pod, "status", "phase") not in _ENDED]
     if active or job["spec"].get("suspend"):
         return False
     name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
