@@ -8,6 +8,9 @@ import click
 
 Json = dict[str, Any]
 
+TUNING_JOB = ("tuningjob", "tuningjobs", "tj")
+"""The kind, as kubectl understands it."""
+
 
 class KubectlError(Exception):
     """kubectl is not there, or refused; the message is its own."""

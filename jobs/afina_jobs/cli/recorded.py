@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from afina_jobs.cli.kubectl import KubectlError, get, namespace_option
+from afina_jobs.cli.kubectl import TUNING_JOB, KubectlError, get, namespace_option
 
 if TYPE_CHECKING:
     from afina_jobs.results.record import Record
 
-_TUNING_JOB = ("tuningjob", "tuningjobs", "tj")
 _NO_TRACKING = (
     "the status keeps no more: for all, say where MLflow is, with --tracking-uri or MLFLOW_TRACKING_URI"
     " (kubectl port-forward svc/afina-mlflow 5000 in the namespace of the installation makes it http://127.0.0.1:5000)"
@@ -40,7 +39,7 @@ def read(search: tuple[str, ...], namespace: str | None, tracking_uri: str | Non
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        if len(search) == 2 and search[0].lower() in _TUNING_JOB:
+        if len(search) == 2 and search[0].lower() in TUNING_JOB:
             found = _of_job(get("tuningjob", search[1], namespace=namespace), tracking_uri)
         elif len(search) == 1:
             found = read_folder(Path(search[0]))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from afina_jobs.cli.kubectl import KubectlError, get, namespace_option
+from afina_jobs.cli.kubectl import TUNING_JOB, KubectlError, get, namespace_option
 from afina_jobs.explain.facts import Json, condition
 
 Show = Callable[[str], None]
@@ -28,7 +28,7 @@ Exit codes:
 
 
 @click.command(epilog=_EXIT_CODES, params=[namespace_option("TuningJob")])
-@click.argument("kind", type=click.Choice(["tuningjob", "tj"]))
+@click.argument("kind", type=click.Choice(TUNING_JOB, case_sensitive=False))
 @click.argument("name")
 @click.pass_context
 def watch(context: click.Context, kind: str, name: str, namespace: str | None) -> None:

@@ -203,7 +203,7 @@ def test_watches_through_an_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     away = f"""if [ $n -gt 3 ]; then cat {tmp_path}/end; else echo "connection refused" >&2; exit 1; fi"""
     a_life(tmp_path, monkeypatch, [seen()], away)
     (tmp_path / "end").write_text(json.dumps(seen("True", "TargetReached", **leads(0, 1))))
-    assert afina("watch", "tj", "it").exit_code == 0
+    assert afina("watch", "TuningJobs", "it").exit_code == 0
 
 
 def test_watches_no_longer_than_makes_sense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
