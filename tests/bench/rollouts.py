@@ -1,9 +1,10 @@
 """Rollouts under load on the real cluster: failed requests, shares, weights, how soon what is bad is gone.
 
-Run by hand: `make soak-rollouts`. It uses the cluster and the installation at hand, sends its load to 127.0.0.1 alone,
-and prints a table. What may not be: a failed request while only good revisions serve, a version of the route whose
-weights do not sum to 100, a share of the requests outside the interval in which chance leaves 99.9 % of the shares, a
-bad canary that reaches its second weight, a good one that does not get all of the traffic.
+Run by hand: `make soak-rollouts`. It uses the cluster and the installation at hand, which must be for all namespaces
+(the chart's `clusterWide=true`), sends its load to 127.0.0.1 alone, and prints a table. What may not be: a failed
+request while only good revisions serve, a version of the route whose weights do not sum to 100, a share of the
+requests outside the interval in which chance leaves 99.9 % of the shares, a bad canary that reaches its second
+weight, a good one that does not get all of the traffic.
 """
 
 import argparse
@@ -167,7 +168,7 @@ def main() -> None:
         wanted = deployment(NAME, f"/{PLACE}", f"models:/{models.name}@{ALIAS}", steps=STEPS, judge=JUDGE)
         cluster.kubectl("delete", "mldep", "--all", namespace=PLACE)
         cluster.apply(GATEWAY, wanted, namespace=PLACE)
-        wait_until(lambda: _ready(cluster), "version 1 is served", _LONGEST_SECONDS)
+        wait_until(lambda: _ready(cluster), "version 1 is served by a release with clusterWide=true", _LONGEST_SECONDS)
         address = (cluster.get("modeldeployment", NAME, PLACE) or {})["status"]["address"]
         with (
             Load(f"{address}/predict", BODIES, options.per_second) as load,
