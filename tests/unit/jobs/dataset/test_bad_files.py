@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -72,29 +73,31 @@ OTHERS = {
 
 
 @pytest.fixture(scope="module")
-def vast(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Measured]:
-    """What came of vast files, and what memory it took."""
+def vast() -> dict[str, Measured]:
+    """What came of vast files, and what memory it took. They lie on a disk, wherever other tests have their files."""
+    with TemporaryDirectory(prefix="afina-test-", dir="/var/tmp") as place:
+        return _of_vast_files(Path(place))
+
+
+def _of_vast_files(place: Path) -> dict[str, Measured]:
     cases = []
     for number, (format_, content, _) in enumerate(VAST.values()):
-        folder = tmp_path_factory.mktemp(f"vast-{number}")
-        (folder / "mounted").mkdir()
+        folder = place / f"vast-{number}"
+        (folder / "mounted").mkdir(parents=True)
         with (folder / "mounted" / "source").open("wb") as stream:
             stream.writelines(content)
         cases.append((folder, dataset({"configMap": {"name": "files", "key": "source"}}, format_)))
-    cases.append(_texts_in_common(tmp_path_factory.mktemp("parquet")))
-    photos = tmp_path_factory.mktemp("photos")
+    cases.append(_texts_in_common(place / "parquet"))
+    photos = place / "photos"
     (photos / "mounted" / "photos").mkdir(parents=True)
     (photos / "mounted" / "photos" / "huge.png").write_bytes(huge_png())
     (photos / "mounted" / "photos" / "labels.csv").write_text("file,label\nhuge.png,1\n")
     cases.append((photos, dataset({"volume": {"claimRef": {"name": "lake"}, "path": "photos"}}, "Images")))
-    found = measured(cases)
-    for folder, _ in cases:
-        (folder / "mounted" / "source").unlink(missing_ok=True)
-    return dict(zip([*VAST, *OTHERS], found, strict=True))
+    return dict(zip([*VAST, *OTHERS], measured(cases), strict=True))
 
 
 def _texts_in_common(folder: Path) -> tuple[Path, dict[str, Any]]:
-    (folder / "mounted").mkdir()
+    (folder / "mounted").mkdir(parents=True)
     (folder / "mounted" / "source").write_bytes(wide_parquet(8_000, 100_000))
     return folder, dataset({"configMap": {"name": "files", "key": "source"}}, "Parquet")
 
