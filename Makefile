@@ -59,7 +59,9 @@ images: ## Build and push the images
 unit integration: export OPENBLAS_NUM_THREADS := 1
 MEMORY := $(firstword $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ {print $$2}' /proc/mounts 2>/dev/null))
 # On a disk databases would wait at each of thousands of commits. (Docker's own /dev/shm is too small, and noexec.)
-unit integration: export TMPDIR := $(or $(MEMORY),/tmp)
+# What is killed leaves its files behind: the folder goes with the tests. PostgreSQL, another user, must get into it.
+IN_MEMORY = export TMPDIR=$$(mktemp -d -p $(or $(MEMORY),/tmp) afina.XXXX); \
+	trap 'rm -rf "$$TMPDIR" || true' EXIT; chmod 755 "$$TMPDIR";
 
 .PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch e2e-ray
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
@@ -94,11 +96,11 @@ lint-chart: ## Check the chart
 	$$($(DEVCLUSTER) tools helm) lint charts/afina --strict --set image.registry=registry.example.com
 
 unit: .venv/stamp ## Tests without a cluster
-	$(PYTEST) tests/unit $(PARALLEL) $(call again,tests/unit)
+	$(IN_MEMORY) $(PYTEST) tests/unit $(PARALLEL) $(call again,tests/unit)
 
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
 	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
-	$(PYTEST) tests/integration $(SIDE_BY_SIDE) $(call again,tests/integration)
+	$(IN_MEMORY) $(PYTEST) tests/integration $(SIDE_BY_SIDE) $(call again,tests/integration)
 
 e2e: up ## Tests on the whole cluster
 	$(DEVCLUSTER) tools versitygw >/dev/null
