@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from afina_jobs.signals import until_signalled
-from afina_jobs.tracking.patience import send_no_telemetry
+from afina_models.telemetry import send_no_telemetry
 
 EXIT_STOPPED = 143
 

@@ -10,7 +10,7 @@ from afina_jobs.cli.explain import explain
 from afina_jobs.cli.plot import plot
 from afina_jobs.cli.results import results
 from afina_jobs.cli.watch import watch
-from afina_jobs.tracking.patience import send_no_telemetry
+from afina_models.telemetry import send_no_telemetry
 
 EXIT_BAD_FILE = 2
 EXIT_CODES = """\b

@@ -11,11 +11,6 @@ _SETTINGS = {
 """A server that does not answer is not tried for minutes inside a request."""
 
 
-def send_no_telemetry() -> None:
-    """Let MLflow in this process report to nobody, unless its environment says otherwise. Before MLflow is imported."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
-
 def set_patience() -> None:
     """Let requests of this process fail soon, unless its environment says otherwise."""
     os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})

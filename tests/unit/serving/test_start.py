@@ -32,6 +32,13 @@ CASES = {
 }  # fmt: skip
 
 
+def test_mlflow_reports_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
+    code = "import os; from afina_serving.__main__ import main; main(); print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "true"
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_why_it_does_not_start(case: tuple[dict[str, str], str, str], tmp_path: Path) -> None:
     changes, reason, message = case
