@@ -27,9 +27,9 @@ def file(key: str) -> Json:
 
 
 def shortened(example: Json) -> Json:
-    """An AutoMLJob that searches for a third of its time, so that there is time for other tests."""
+    """An AutoMLJob that searches for a fifth of its time, so that there is time for other tests."""
     if example["kind"] == "AutoMLJob":
-        example["spec"]["budget"]["timeSeconds"] //= 3
+        example["spec"]["budget"]["timeSeconds"] //= 5
     return dict(example)
 
 

@@ -38,7 +38,7 @@ def a_line_with_noise() -> str:
 def many_classes() -> str:
     """In a forest, each node of each tree keeps a number for each of them."""
     rng = random.Random(0)
-    rows = (f"{rng.uniform(0, 1):.4f},{rng.uniform(0, 1):.4f},c{rng.randrange(_MANY_CLASSES)}" for _ in range(8000))
+    rows = (f"{rng.uniform(0, 1):.4f},{rng.uniform(0, 1):.4f},c{rng.randrange(_MANY_CLASSES)}" for _ in range(4000))
     return "a,b,y\n" + "\n".join(rows)
 
 
@@ -52,9 +52,9 @@ def model_name() -> str:
 def namespace(afina: Cluster, new_namespace: Callable[[str], str], model_name: str) -> str:
     namespace = new_namespace("hardships")
     files = config_map("files", line_csv=a_line_with_noise(), classes_csv=many_classes())
-    twins = {"models": ["Linear", "XGBoost"], "budget": {"timeSeconds": 600, "maxModels": 5}}
-    fired = {"models": ["Linear", "LightGBM", "ExtraTrees"], "budget": {"timeSeconds": 600, "maxModels": 6}}
-    starved = {"models": ["Linear", "RandomForest"], "budget": {"timeSeconds": 600, "maxModels": 4}}
+    twins = {"models": ["Linear", "XGBoost"], "budget": {"timeSeconds": 600, "maxModels": 4}}
+    fired = {"models": ["Linear", "LightGBM", "ExtraTrees"], "budget": {"timeSeconds": 600, "maxModels": 4}}
+    starved = {"models": ["Linear", "RandomForest"], "budget": {"timeSeconds": 600, "maxModels": 3}}
     afina.apply(
         files,
         *(dataset(name, {"configMap": {"name": "files", "key": f"{name}.csv"}}) for name in ("line", "classes")),
@@ -120,7 +120,7 @@ def test_a_model_that_starves_is_a_line_in_the_leaderboard(afina: Cluster, names
 def test_two_identical_jobs_give_equal_metrics(afina: Cluster, namespace: str, mlflow: Mlflow) -> None:
     one, two = (_manifest(wait_ended(afina, namespace, "automljob", name), mlflow) for name in ("twin-a", "twin-b"))
     assert one["job"] != two["job"]
-    assert len(one["models"]) == 5
+    assert len(one["models"]) == 4
     for part in ("models", "scores", "folds", "chosen", "model", "dataset", "packages", "image"):
         assert one[part] == two[part], part
 
@@ -138,7 +138,7 @@ def test_killed_before_in_and_after_the_ensemble(
     assert killer.error is None
     assert len(set(killer.killed.values())) == len(_PHASES)
     assert verdict(found) == ("True", "ModelReady"), found["status"]
-    assert len(_manifest(found, mlflow)["models"]) == 6
+    assert len(_manifest(found, mlflow)["models"]) == 4
     assert [one["version"] for one in mlflow.versions(model_name)] == ["1"]
     assert sorted(found["status"]["model"]["aliases"]) == ["candidate", "champion"]
 
