@@ -15,12 +15,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from afina_api.crd import KINDS, crd
 from afina_api.policy import policies
+from kubereads import Reads
 from support.specs import GOOD, REFUSED, changed
 
 _DEV = Path(__file__).resolve().parents[2] / "dev"
@@ -131,6 +134,17 @@ class ControlPlane:
         done = self._kubectl(*arguments, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @cached_property
+    def reads(self) -> Reads:
+        """Objects, as administrator."""
+        return Reads(["kubectl", f"--kubeconfig={self.kubeconfig}"], os.environ)
+
+    def client(self) -> httpx2.Client:
+        """A client of the API server, as administrator."""
+        context = ssl.create_default_context(cafile=str(self._certificate))
+        token = {"Authorization": "Bearer token-of-admin"}
+        return httpx2.Client(base_url=f"https://127.0.0.1:{self.port}", headers=token, verify=context, timeout=60)
 
     def _kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]

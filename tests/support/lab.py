@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx2
+
+from kubereads import Reads
 from support.specs import GOOD, changed
 
 Json = dict[str, Any]
@@ -22,6 +25,7 @@ OPERATOR = "from afina_operator import audit, main; audit._PERIOD_SECONDS = {}; 
 QUICK_AUDIT = 2.0
 """Seconds between two audits of the watches, instead of 60."""
 PATIENCE_SECONDS = 60.0
+_QUIET_SECONDS = 0.5
 
 
 class ControlPlane(Protocol):
@@ -30,8 +34,15 @@ class ControlPlane(Protocol):
     kubeconfig: Path
     operator_kubeconfig: Path
 
+    @property
+    def reads(self) -> Reads:
+        """Objects, as administrator."""
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator."""
+
+    def client(self) -> httpx2.Client:
+        """A client of the API server, as administrator."""
 
     def start_apiserver(self) -> None:
         """Start the API server again."""
@@ -123,6 +134,17 @@ def assert_quiet(operator: OperatorProcess, seconds: float = 2 * QUICK_AUDIT) ->
     assert operator.metric("afina_api_writes_total") == before, operator.log()[-2000:]
 
 
+def wait_until_quiet(operator: OperatorProcess) -> None:
+    """Return when it has written all that there was to write."""
+
+    def is_quiet() -> bool:
+        before = operator.metric("afina_api_writes_total")
+        time.sleep(_QUIET_SECONDS)
+        return operator.metric("afina_api_writes_total") == before
+
+    eventually("all is written", is_quiet)
+
+
 @dataclass
 class Lab:
     """A namespace with its operator, and what is done there."""
@@ -166,13 +188,11 @@ class Lab:
 
     def get(self, kind: str, name: str) -> Json:
         """The object; empty if it is not there."""
-        found = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
-        return json.loads(found) if found else {}
+        return self.plane.reads.get(kind, name, self.namespace) or {}
 
     def all(self, kind: str) -> list[Json]:
         """The objects of a kind."""
-        found: list[Json] = json.loads(self.kubectl("get", kind, "-o", "json"))["items"]
-        return found
+        return self.plane.reads.items(kind, self.namespace, "")
 
     def set_status(self, kind: str, name: str, status: Json) -> None:
         """Write a status, as the controller of that kind would."""

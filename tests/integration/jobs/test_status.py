@@ -38,9 +38,8 @@ class Reported:
         self._plane.kubectl("delete", "tuningjob", self.name)
 
     def get(self) -> Json:
-        found: Json = json.loads(
-            self._plane.kubectl("get", "tuningjob", self.name, "-o", "json", "--show-managed-fields")
-        )
+        found: Json | None = self._plane.reads.get("tuningjob", self.name, "default")
+        assert found
         return found
 
     def status(self) -> Json:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.lab import Lab, a_job, assert_quiet, eventually
+from support.lab import Lab, a_job, assert_quiet, eventually, wait_until_quiet
 
 pytestmark = pytest.mark.integration
 
@@ -108,6 +108,7 @@ def test_the_second_operator_takes_over_when_the_first_is_killed(lab: Lab) -> No
     lab.wait_for_job("after")
     assert second.probe("/readyz") == 200
     assert {job["metadata"]["name"] for job in lab.all("jobs")} == {"tj-before", "tj-after"}
+    wait_until_quiet(second)
     assert_quiet(second)
 
 
@@ -120,6 +121,7 @@ def test_an_operator_that_wakes_up_after_its_successor_writes_nothing(lab: Lab) 
     second.wait_until_working()
     lab.apply(a_job("meanwhile"))
     lab.wait_for_job("meanwhile")
+    wait_until_quiet(second)
     before = {job["metadata"]["name"]: job["metadata"]["resourceVersion"] for job in lab.all("tj")}
     first.send(signal.SIGCONT)
     assert first.process.wait(30) == 1

@@ -1,4 +1,4 @@
-"""Five hundred TuningJobs at rest: all are seen, and neither a second look nor a restart writes anything."""
+"""Two hundred TuningJobs at rest: all are seen, and neither a second look nor a restart writes anything."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from support.lab import Lab, a_job, assert_quiet, eventually
 
 pytestmark = pytest.mark.integration
 
-MANY = 500
+MANY = 200
 
 
 def test_many_jobs_at_rest_cost_no_write(lab: Lab) -> None:
