@@ -146,6 +146,8 @@ def _start(component: Component, paths: Paths) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd="/",
+            # Nearly all are Go programs, which collect garbage for a seventh of their time. There is memory instead.
+            env={"GOGC": "300"} | os.environ,
         )
     # It is meant to outlive us; without this, Popen warns that nobody waited for it.
     process.returncode = 0

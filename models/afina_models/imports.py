@@ -18,3 +18,9 @@ def without(*names: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def do_without(*names: str) -> None:
+    """The same for the rest of the process, whatever imports what in whichever thread."""
+    for name in names:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
-"""Datasets from every source, and of every bad file that a ConfigMap can hold, in pods."""
+"""Datasets from every source, and of bad files of every kind that a ConfigMap can hold, in pods."""
 
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,26 @@ folder.mkdir()
 """
 
 
-REFUSED_HERE = {case: content for case, bad in REFUSED.items() if len(content := bad.content()) <= CONFIG_MAP_BYTES}
-READ_HERE = {case: bad.content for case, bad in READ.items() if bad.rejected or bad.finding}
+def _one_of_each(cases: Iterable[tuple[Hashable, str]]) -> list[str]:
+    """The first case of each kind: what every one of them says, the unit tests show."""
+    first: dict[Hashable, str] = {}
+    for kind, case in cases:
+        first.setdefault(kind, case)
+    return list(first.values())
+
+
+REFUSED_HERE = {
+    case: REFUSED[case].content()
+    for case in _one_of_each(
+        ((bad.reason, bad.format), case) for case, bad in REFUSED.items() if len(bad.content()) <= CONFIG_MAP_BYTES
+    )
+}
+READ_HERE = {
+    case: READ[case].content
+    for case in _one_of_each(
+        ((*bad.rejected, bad.finding), case) for case, bad in READ.items() if bad.rejected or bad.finding
+    )
+}
 """Those of which there is something to tell."""
 
 

@@ -6,6 +6,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from afina_jobs.study.importance import importances, pedanova
 from afina_jobs.study.standing import best, value_of
 
 if "mlflow" in sys.modules:
-    import pandas  # noqa: F401 - the thread that logs to MLflow imports it, and plotly would take it half imported
+    with suppress(ImportError):  # a driver does without
+        import pandas  # noqa: F401 - the thread that logs to MLflow imports it, and plotly would take it half imported
 
 log = logging.getLogger(__name__)
 
