@@ -35,7 +35,10 @@ help: ## List the verbs
 demo: up ## Bring up Kubernetes, install the chart, tune, learn, serve, roll over; tell what happens
 	$(BIN)/python dev/demo.py
 
-test: lint unit integration e2e ## Run every test, bringing the cluster up when it is not
+# What is installed and uninstalled is waited for half of the time: the unit tests take it.
+test: up lint ## Run every test, bringing the cluster up when it is not
+	$(MAKE) -j2 NAMED=1 unit e2e-release
+	$(MAKE) integration e2e-pods
 
 # --- Cluster ----------------------------------------------------------------------------------------------------
 
@@ -65,7 +68,10 @@ MEMORY := $(firstword $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ {print $
 IN_MEMORY = export TMPDIR=$$(mktemp -d -p $(or $(MEMORY),/tmp) afina.XXXX); \
 	trap 'rm -rf "$$TMPDIR" || true' EXIT; chmod 755 "$$TMPDIR";
 
-.PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-torch e2e-ray
+# Of two that run at once: whose line it is.
+OF = $(if $(NAMED),2>&1 | sed -u 's/^/$@: /')
+
+.PHONY: venv lock crds docs lint lint-chart format unit integration e2e e2e-release e2e-pods e2e-torch e2e-ray
 venv: .venv/stamp ## Make the virtual environment (6 GB, most of it torch)
 
 .venv/stamp: requirements/dev.txt requirements/uv.txt pyproject.toml
@@ -98,15 +104,20 @@ lint-chart: ## Check the chart
 	$$($(DEVCLUSTER) tools helm) lint charts/afina --strict --set image.registry=registry.example.com
 
 unit: .venv/stamp ## Tests without a cluster
-	$(IN_MEMORY) $(PYTEST) tests/unit $(PARALLEL) $(call again,tests/unit)
+	{ $(IN_MEMORY) $(PYTEST) tests/unit $(PARALLEL) $(call again,tests/unit) ; } $(OF)
 
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
 	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
 	$(IN_MEMORY) $(PYTEST) tests/integration $(SIDE_BY_SIDE) $(call again,tests/integration)
 
-e2e: up ## Tests on the whole cluster
+e2e: e2e-release e2e-pods ## Tests on the whole cluster
+
+e2e-release: up ## Of them, those that install and uninstall, and the demo
 	$(DEVCLUSTER) tools versitygw >/dev/null
-	$(PYTEST) tests/e2e/release --maxfail=5 $(call again,tests/e2e/release)
+	{ $(PYTEST) tests/e2e/release --maxfail=5 $(call again,tests/e2e/release) ; } $(OF)
+
+e2e-pods: up ## Of them, all others
+	$(DEVCLUSTER) tools versitygw >/dev/null
 	$(PYTEST) $(PODS) --maxfail=10 $(SIDE_BY_SIDE) $(call again,$(PODS))
 
 e2e-torch: up ## Tests of what needs torch, on the whole cluster (an image of 5 GB)
