@@ -84,7 +84,7 @@ class Load(Background):
                 for _ in range(sent, due):
                     group.create_task(self._one(session, drawn.choice(self.bodies)))
                 sent = max(sent, due)
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.01)
 
     async def _one(self, session: aiohttp.ClientSession, body: object) -> None:
         at = time.monotonic()

@@ -30,7 +30,7 @@ GATEWAY: Json = {
 ALIAS = "champion"
 STEPS = [{"setWeight": 20}, {"analysis": {"minSamples": 50}}, {"setWeight": 60}, {"pauseSeconds": 2}]
 JUDGE = {"maxErrorShareIncrease": 0.03, "maxLatencyRatio": 4, "maxPredictionDrift": 0.2}
-PER_SECOND = 50.0
+PER_SECOND = 30.0
 """Requests of a load, so that a step takes seconds."""
 PATIENCE_SECONDS = 300
 

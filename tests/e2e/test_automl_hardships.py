@@ -113,7 +113,7 @@ def test_a_model_that_starves_is_a_line_in_the_leaderboard(afina: Cluster, names
     assert verdict(found) == ("True", "ModelReady"), found["status"]
     board = {line["model"]: line for line in found["status"]["leaderboard"]}
     assert board["Linear"]["score"] > 0
-    assert "memory" in board["RandomForest"]["message"]
+    assert "raise resources.memory" in board["RandomForest"]["message"]
     assert "score" not in board["RandomForest"]
 
 

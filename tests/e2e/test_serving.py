@@ -39,7 +39,7 @@ def test_an_autoscaler_scales_in_a_rollout_without_a_failed_request(served: Serv
     served.patch({"autoscaling": scaling, "rollout": {"steps": [{"setWeight": 20}, {"gate": {}}]}})
     version = served.models.register(GOOD)
     served.wait(lambda now: condition(now, "Progressing").get("reason") == "GateClosed", "the canary waits")
-    with Load(f"{served.url}/predict", BODIES, 2 * PER_SECOND) as load:
+    with Load(f"{served.url}/predict", BODIES, 100) as load:
         # The load is more than three pods are to have, and both revisions get some of it.
         scaled = served.wait(lambda now: now["status"]["replicas"] == 6, "three pods of each revision")
         assert scaled["status"]["weight"] == 20

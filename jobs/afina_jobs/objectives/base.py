@@ -96,6 +96,8 @@ class Surroundings:
     """How long one trial may take."""
     timeout_field: str = "trial.timeoutSeconds"
     """Who says so."""
+    memory_field: str = "trial.resources.memory"
+    """Who says how much memory there is."""
     checkpoints: Path | None = None
     """Folder of the trials' checkpoints, whose owner removes them. Unset: they are beside the working directory, until
     their trial has ended."""

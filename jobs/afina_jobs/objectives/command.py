@@ -77,7 +77,8 @@ class CommandSlot:
             await process.stop()
         code = process.exited.result()
         if code != 0:
-            return failure(code, run.output.last_line, out_of_memory=watch.saw_kill())
+            field = self._around.memory_field
+            return failure(code, run.output.last_line, out_of_memory=watch.saw_kill(), memory_field=field)
         return judge(run.metrics, self._around.metrics, run.output.last_line)
 
     async def _start(self, proposal: Proposal, run: "_Run") -> ProcessGroup:

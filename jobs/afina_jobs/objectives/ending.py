@@ -20,11 +20,11 @@ class OomWatch:
         return oom_kills() > self._before
 
 
-def failure(code: int, last_line: str, *, out_of_memory: bool) -> Failed:
+def failure(code: int, last_line: str, *, out_of_memory: bool, memory_field: str) -> Failed:
     """What an exit code other than 0 means; a negative one is a signal, and so is a shell's of 128 and more."""
     number = -code if code < 0 else code - _SHELL_SIGNAL
     if number == signal.SIGKILL and out_of_memory:
-        message = "the kernel killed it for memory: raise trial.resources.memory, or let it use less"
+        message = f"the kernel killed it for memory: raise {memory_field}, or let it use less"
         return Failed(TrialReason.OUT_OF_MEMORY, text(_with_line(message, last_line)))
     hint = "; the kernel has killed a process of this pod for memory" if out_of_memory else ""
     if code < 0:

@@ -46,7 +46,7 @@ class PythonSlot:
         except TimeoutError:
             reply = {"invalid": f"the import did not end within {LOADING_SECONDS} s"}
         if reply is None:
-            ending = failure(await worker.stop(), worker.output.last_line, out_of_memory=False)
+            ending = self._failure(await worker.stop(), worker, out_of_memory=False)
             reply = {"invalid": f"the process ended while importing it: {ending.message}"}
         if "invalid" in reply:
             raise InvalidObjectiveError(f"{self._order['entrypoint']} cannot be loaded: {reply['invalid']}")
@@ -80,10 +80,14 @@ class PythonSlot:
                 return Pruned(f"at step {reply['step']}")
             reply = await worker.listen()
         if reply is None:
-            return failure(await worker.stop(), worker.output.last_line, out_of_memory=watch.saw_kill())
+            return self._failure(await worker.stop(), worker, out_of_memory=watch.saw_kill())
         if "exception" in reply:
             return Failed(TrialReason.EXCEPTION, text(reply["exception"]))
         return judge(self._metrics(reply["metrics"]), self._around.metrics)
+
+    def _failure(self, code: int, worker: Worker, *, out_of_memory: bool) -> Failed:
+        field = self._around.memory_field
+        return failure(code, worker.output.last_line, out_of_memory=out_of_memory, memory_field=field)
 
     def _metrics(self, returned: object) -> Mapping[str, object]:
         """A function may return the value alone, which then is the first objective's."""

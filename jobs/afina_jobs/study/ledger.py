@@ -49,7 +49,7 @@ MAX_REPORTS = 10_000
 _INTERRUPTED = Failed(
     TrialReason.INTERRUPTED,
     f"the driver died {MAX_DEATHS + 1} times while this trial ran;"
-    " if its pod was OOMKilled, raise trial.resources.memory",
+    " if its pod was OOMKilled, raise the memory of its resources",
 )
 
 

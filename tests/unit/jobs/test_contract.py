@@ -123,7 +123,7 @@ def test_last_words_fit(character: str) -> None:
     ],
 )
 def test_names_the_way_a_process_ended(code: int, out_of_memory: bool, reason: TrialReason, words: str) -> None:
-    found = failure(code, "the end", out_of_memory=out_of_memory)
+    found = failure(code, "the end", out_of_memory=out_of_memory, memory_field="trial.resources.memory")
     assert found.reason == reason
     assert words in found.message
     assert found.message.endswith("; last line: the end")
