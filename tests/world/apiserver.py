@@ -42,6 +42,7 @@ class ApiServer:
     check: Callable[["ApiServer", Change], None] | None = None
     """Called right after each accepted write; raises AssertionError where an invariant broke."""
     digests: dict[Ref, str] = field(default_factory=dict)
+    """What each object says, its name among it, but for its version."""
 
     def copy(self) -> Self:
         """The same world, to take another step in."""
@@ -51,9 +52,13 @@ class ApiServer:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
 
+    def moment(self) -> object:
+        """Another one after whatever has happened to this world, be it undone."""
+        return self.version, self.now, self.over_quota
+
     def state(self) -> object:
         """What the future depends on; versions are left out, since nothing is read across two steps."""
-        return self.now, self.over_quota, frozenset(self.digests.items())
+        return self.now, self.over_quota, frozenset(self.digests.values())
 
     # What the operator may call.
 

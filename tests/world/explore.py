@@ -17,6 +17,8 @@ class Model(Generic[S]):
     steps: Callable[[S], Iterable[tuple[str, S]]]
     """Each thing that can happen next, by its name, with the world after it. Raises AssertionError where an invariant
     breaks on the way."""
+    check: Callable[[S], None]
+    """Raises AssertionError if a world is not as every world must be. Each is looked at once."""
     settle: Callable[[S], S | None]
     """The next world when nothing more goes wrong; None when all is at rest."""
     check_settled: Callable[[S], None]
@@ -63,6 +65,7 @@ def explore(start: S, model: Model[S], limit: int = 1_000_000, longest_rest: int
                 found.steps += 1
                 key = model.key(after)
                 if key not in ways:
+                    model.check(after)
                     ways[key] = (here, step)
                     waiting.append(after)
         except AssertionError as error:
@@ -80,6 +83,7 @@ def _settle(world: S, model: Model[S], good: set[Hashable], longest: int) -> Non
             break
         assert len(path) < longest, "it does not come to rest"
         path.append(key)
+        model.check(current)
         after = model.settle(current)
         if after is None:
             model.check_settled(current)

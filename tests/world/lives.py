@@ -1,8 +1,8 @@
 """The ways that an object's life can go on: everybody may act next, and in the midst of what the operator does."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from afina_operator.reconciler import Controller
 from afina_operator.resources import CONFIG_MAPS, VOLUME_CLAIMS, Json
 from world.apiserver import ApiServer
 from world.explore import Model
-from world.passes import Fault, Step, run_pass
+from world.passes import Fault, Step, Track, run_on, track_pass
 from world.rules import check_change, check_rest, check_world
 from world.subjects import Scene, Subject, made
 
@@ -53,30 +53,59 @@ def scene(
 
 def model(control: Controller[Any]) -> Model[Scene]:
     """All that can happen to an object under that controller."""
+    passes = _Passes(control)
     return Model(
         key=Scene.key,
-        steps=lambda current: _steps(control, current),
-        settle=lambda current: _settle(control, current),
+        steps=lambda current: _steps(passes, current),
+        check=lambda current: check_world(current.subject, current.world),
+        settle=lambda current: _settle(passes, current),
         check_settled=lambda current: check_rest(control, current),
     )
 
 
-def _steps(control: Controller[Any], before: Scene) -> Iterator[tuple[str, Scene]]:
-    passed, decided = before.copy(), _deciding_once(control)
-    done = run_pass(decided, passed.world, passed.subject.target)
-    check_world(passed.subject, passed.world)
-    _check_silence(control, passed, done.accepted)
+@dataclass(frozen=True)
+class _Passed:
+    """A pass in which nothing went wrong."""
+
+    scene: Scene
+    """The one after it."""
+    accepted: int
+    decided: Controller[Any]
+    """The operator, whose plan is made."""
+    track: Track
+
+
+class _Passes:
+    """The passes in which nothing goes wrong: one of them tells of all worlds of one key."""
+
+    def __init__(self, control: Controller[Any]) -> None:
+        self._control = control
+        self._known: dict[Hashable, _Passed] = {}
+
+    def of(self, before: Scene) -> _Passed:
+        """How it goes from there."""
+        key = before.key()
+        if key not in self._known:
+            after, decided = before.copy(), _deciding_once(self._control)
+            done, track = track_pass(decided, after.world, after.subject.target)
+            self._known[key] = _Passed(after, done.accepted, decided, track)
+        return self._known[key]
+
+
+def _steps(passes: _Passes, before: Scene) -> Iterator[tuple[str, Scene]]:
+    passed = passes.of(before)
+    _check_silence(passes, passed)
     others = dict(_others(before))
     for name, act in others.items():
-        yield name, _stepped(before, act)
-    yield "pass", passed
-    for number in range(done.tried):
+        yield name, act(before.copy())
+    yield "pass", passed.scene
+    for number, world in enumerate(passed.track.worlds):
         # To crash before the first write is to do nothing.
         crash = {"crash": Fault(number)} if number else {}
         for name, fault in {**crash, "refusal": Fault(number, refused=True)}.items():
-            yield f"{name} at {number}", _stepped(before, partial(_pass, decided, fault=fault))
+            yield f"{name} at {number}", _go_on(passed, replace(before, world=world.copy()), fault)
         for name, act in others.items():
-            yield f"{name} at {number}", _stepped(before, partial(_race, decided, at=number, act=act))
+            yield f"{name} at {number}", _race(passed, replace(before, world=world.copy()), number, act)
 
 
 def _deciding_once(control: Controller[Any]) -> Controller[Any]:
@@ -112,60 +141,51 @@ def _did(current: Scene, step: Step) -> Scene:
 
 
 def _acted(current: Scene, name: str) -> Scene:
-    before = current.world.state()
+    before = current.world.moment()
     current.subject.actions[name](current.world)
-    if current.world.state() == before:
+    if current.world.moment() == before:
         return current
     return replace(current, left={**current.left, name: current.left[name] - 1})
 
 
-def _pass(control: Controller[Any], current: Scene, *, fault: Fault | None = None) -> Scene:
-    run_pass(control, current.world, current.subject.target, fault)
+def _go_on(passed: _Passed, current: Scene, fault: Fault) -> Scene:
+    run_on(passed.decided, current.world, current.subject.target, passed.track, fault)
     return current
 
 
-def _race(control: Controller[Any], current: Scene, *, at: int, act: Act) -> Scene:
-    """Somebody acts between what the operator sees and what it writes."""
-    acted = [current]
-
-    def meanwhile(_: ApiServer) -> None:
-        acted.append(act(current))
-
-    run_pass(control, current.world, current.subject.target, Fault(at, meanwhile))
-    return acted[-1]
+def _race(passed: _Passed, current: Scene, at: int, act: Act) -> Scene:
+    """Somebody acts between what the operator sees and what it writes; if nothing comes of it, neither does here."""
+    before = current.world.moment()
+    acted = act(current)
+    return passed.scene if acted.world.moment() == before else _go_on(passed, acted, Fault(at, lambda _: None))
 
 
-def _stepped(before: Scene, act: Act) -> Scene:
-    after = act(before.copy())
-    check_world(after.subject, after.world)
-    return after
-
-
-def _check_silence(control: Controller[Any], passed: Scene, accepted: int) -> None:
+def _check_silence(passes: _Passes, passed: _Passed) -> None:
     """Alone with a world that does not move, the operator has soon nothing left to write.
 
     Args:
-        control: the operator.
-        passed: after its first pass.
-        accepted: how much it wrote in that.
+        passes: the operator's.
+        passed: its first one.
     """
-    world = passed.world.copy()
     for _ in range(SILENT_AFTER - 1):
-        if accepted == 0:
+        if passed.accepted == 0:
             return
-        accepted = run_pass(control, world, passed.subject.target).accepted
-    assert accepted == 0, "it writes in every pass"
+        passed = passes.of(passed.scene)
+    assert passed.accepted == 0, "it writes in every pass"
 
 
-def _settle(control: Controller[Any], before: Scene) -> Scene | None:
+def _settle(passes: _Passes, before: Scene) -> Scene | None:
     """The next step when everybody does his work: the operator, the cluster, the driver, and then time."""
-    work = partial(_pass, control)
+
+    def work(current: Scene) -> Scene:
+        return passes.of(current).scene
+
     everybody = [partial(_did, step=step) for step in before.nature().values()]
     actions = before.subject.actions
     driver = partial(_did, step=actions["driver ends"])
     acts: list[Act] = [work, *everybody, driver, lambda current: work(_did(current, actions["time passes"]))]
     for act in acts:
-        after = _stepped(before, act)
+        after = act(before.copy())
         if after.world.digests != before.world.digests:
             return after
     return None

@@ -1,7 +1,7 @@
 """One pass of the operator over one object, which may end, or lose a race, before any of its writes."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from afina_operator.errors import ClusterError, RefusedError
@@ -72,6 +72,55 @@ class _Watched:
         return found
 
 
+@dataclass
+class Track:
+    """A pass write by write, so that others can begin in the midst of it."""
+
+    worlds: list[ApiServer] = field(default_factory=list)
+    """As each was before the write of that number, the first one as it was read."""
+    answers: list[Any] = field(default_factory=list)
+    """What the API server said to each; a ClusterError where it refused it."""
+
+
+class _Tracked(_Watched):
+    """Keeps how a pass goes."""
+
+    def __init__(self, world: ApiServer, track: Track) -> None:
+        super().__init__(world, None)
+        self._track = track
+
+    async def _write(self, do: Callable[..., Awaitable[T]], *arguments: Json) -> T:
+        self._track.worlds.append(self._world.copy())
+        try:
+            answer = await super()._write(do, *arguments)
+        except ClusterError as error:
+            self._track.answers.append(error)
+            raise
+        self._track.answers.append(answer)
+        return answer
+
+
+class _Resumed(_Watched):
+    """A world in which a tracked pass has come as far as its write that goes wrong."""
+
+    def __init__(self, world: ApiServer, track: Track, fault: Fault) -> None:
+        super().__init__(world, fault)
+        self._track = track
+        self._done = fault.at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._track.worlds[0], name)
+
+    async def _write(self, do: Callable[..., Awaitable[T]], *arguments: Json) -> T:
+        if self.tried >= self._done:
+            return await super()._write(do, *arguments)
+        answer = self._track.answers[self.tried]
+        self.tried += 1
+        if isinstance(answer, ClusterError):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
 class Pass:
     """How a pass went. Events do not count as writes."""
@@ -89,7 +138,29 @@ class Pass:
 
 def run_pass(controller: Controller[Any], world: ApiServer, target: Ref, fault: Fault | None = None) -> Pass:
     """Run the operator's own reconcile once."""
-    cluster = _Watched(world, fault)
+    return _run(controller, _Watched(world, fault), world, target)
+
+
+def track_pass(controller: Controller[Any], world: ApiServer, target: Ref) -> tuple[Pass, Track]:
+    """The same without a fault, and how it went: what is to `run_on` in the midst of it."""
+    track = Track()
+    return _run(controller, _Tracked(world, track), world, target), track
+
+
+def run_on(controller: Controller[Any], world: ApiServer, target: Ref, track: Track, fault: Fault) -> Pass:
+    """Run the rest of a pass.
+
+    Args:
+        controller: it plans what it planned in the pass that was tracked.
+        world: a copy of the track's world before the write of the fault.
+        target: the object.
+        track: how the pass went until then.
+        fault: what goes wrong now.
+    """
+    return _run(controller, _Resumed(world, track, fault), world, target)
+
+
+def _run(controller: Controller[Any], cluster: _Watched, world: ApiServer, target: Ref) -> Pass:
     try:
         plan = run_now(reconcile(controller, cluster, target, lambda: world.now))
     except Crash:
