@@ -828,7 +828,7 @@ def test_a_crash_before_any_write_of_every_pass_changes_nothing(case: str, at: i
     lab = Lab()
     lab.apply(**spec)
     lab.behaviours["2"] = behaviour
-    for turn in range(200):
+    for turn in range(80):  # the longest of them rests after 65
         if turn == 10:
             lab.models.champion = "2"
         # In every other pass, so that there are looks from which something is learned.
