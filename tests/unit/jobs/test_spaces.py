@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial
 
 from afina_api.parameters import Parameter
@@ -46,33 +47,36 @@ def worth(params: Mapping[str, Any]) -> float:
 
 
 class Trials:
-    """A search without processes."""
+    """A search without processes; without a folder to go on from also without a database, of which nothing depends."""
 
-    def __init__(self, folder: Path, **spec: Any) -> None:
+    def __init__(self, folder: Path | None = None, **spec: Any) -> None:
         self.job = TuningJob.model_validate(a_job(script="true", parameters=CONDITIONAL, **spec))
-        self.ledger = Ledger(open_storage(sqlite_url(folder)), self.job)
+        self.ledger = Ledger(open_storage(sqlite_url(folder)) if folder else _in_memory(), self.job)
 
     def run(self, trials: int) -> list[FrozenTrial]:
         while proposal := self.ledger.begin_trial(min(trials, self.ledger.combinations)):
             metrics = {"rmse": worth(proposal.params), "rate": float(proposal.params["rate"])}
             self.ledger.end_trial(proposal.number, Succeeded((worth(proposal.params),), metrics))
-        found = self.ledger.trials()
-        self.ledger.close()
-        return found
+        return self.ledger.trials()
+
+
+def _in_memory() -> RDBStorage:
+    """Optuna's own, which a ledger that is never closed takes for a database."""
+    return cast(RDBStorage, InMemoryStorage())
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_trials_have_the_parameters_whose_conditions_they_meet(name: str, tmp_path: Path) -> None:
-    found = Trials(tmp_path, algorithm={"name": name, "seed": 1}).run(25)
+def test_trials_have_the_parameters_whose_conditions_they_meet(name: str) -> None:
+    found = Trials(algorithm={"name": name, "seed": 1}).run(25)
     assert len(found) == 25
     assert all(is_of_the_space(trial.params) for trial in found)
     assert {len(trial.params) for trial in found} >= {2, 3}
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_no_trial_begins_that_an_expression_forbids(name: str, tmp_path: Path) -> None:
+def test_no_trial_begins_that_an_expression_forbids(name: str) -> None:
     """Most sets that the objective likes are forbidden; expressions say nothing of parameters that are not there."""
-    found = Trials(tmp_path, algorithm={"name": name, "seed": 1}, constraints=[SMALL]).run(25)
+    found = Trials(algorithm={"name": name, "seed": 1}, constraints=[SMALL]).run(25)
     assert [trial.number for trial in found] == list(range(25)), "nothing that was refused is stored"
     assert all(is_of_the_space(trial.params) for trial in found)
     wide = [trial.params for trial in found if "width" in trial.params]
@@ -81,8 +85,8 @@ def test_no_trial_begins_that_an_expression_forbids(name: str, tmp_path: Path) -
         assert any(trial.params["rate"] == 1 for trial in found if "width" not in trial.params)
 
 
-def test_no_trial_of_five_hundred_leaves_the_space(tmp_path: Path) -> None:
-    found = Trials(tmp_path, algorithm={"name": "Random", "seed": 1}, constraints=[SMALL]).run(500)
+def test_no_trial_of_five_hundred_leaves_the_space() -> None:
+    found = Trials(algorithm={"name": "Random", "seed": 1}, constraints=[SMALL]).run(500)
     assert len(found) == 500
     assert all(is_of_the_space(trial.params) for trial in found)
     assert all(trial.params.get("width", 0) * trial.params.get("depth", 0) <= 100 for trial in found)
@@ -91,20 +95,21 @@ def test_no_trial_of_five_hundred_leaves_the_space(tmp_path: Path) -> None:
 
 def test_same_seed_tries_the_same_with_constraints_after_a_kill(tmp_path: Path) -> None:
     spec: Json = {"algorithm": {"name": "Hybrid", "seed": 1}, "constraints": [SMALL]}
-    for folder in ("straight", "killed"):
-        (tmp_path / folder).mkdir()
-    straight = Trials(tmp_path / "straight", **spec).run(12)
-    killed = Trials(tmp_path / "killed", **spec)
+    straight = Trials(**spec).run(12)
+    killed = Trials(tmp_path, **spec)
     killed.run(7)
-    killed = Trials(tmp_path / "killed", **spec)
+    killed.ledger.close()
+    killed = Trials(tmp_path, **spec)
     trial = killed.ledger.study.ask()
     trial.suggest_categorical("kind", ["linear", "trees", "net"])  # and is killed before the others are stored
     killed.ledger.close()
-    assert [trial.params for trial in Trials(tmp_path / "killed", **spec).run(12)] == [t.params for t in straight]
+    last = Trials(tmp_path, **spec)
+    assert [trial.params for trial in last.run(12)] == [trial.params for trial in straight]
+    last.ledger.close()
 
 
-def test_a_grid_has_each_combination_once(tmp_path: Path) -> None:
-    search = Trials(tmp_path, algorithm={"name": "Grid"})
+def test_a_grid_has_each_combination_once() -> None:
+    search = Trials(algorithm={"name": "Grid"})
     # linear; trees of 4 depths; nets of 1 layer, or of 2 or 3 with 3 widths, of 4 depths; each with 3 rates
     expected = (1 + 4 + (1 + 2 * 3) * 4) * 3
     assert search.ledger.combinations == combinations(search.job.spec) == expected
@@ -112,9 +117,9 @@ def test_a_grid_has_each_combination_once(tmp_path: Path) -> None:
     assert len({tuple(sorted(trial.params.items())) for trial in found}) == len(found) == expected
 
 
-def test_a_limited_metric_sorts_trials(tmp_path: Path) -> None:
+def test_a_limited_metric_sorts_trials() -> None:
     limits = [{"name": "slow", "metric": "rate", "max": 0.5}, {"name": "fast", "metric": "rate", "min": 0.5}]
-    search = Trials(tmp_path, algorithm={"name": "Random", "seed": 3}, constraints=limits)
+    search = Trials(algorithm={"name": "Random", "seed": 3}, constraints=limits)
     found = search.run(30)
     broken = [trial for trial in found if trial.params["rate"] != 0.5]
     assert count(found).infeasible == len(broken) > 0
@@ -128,11 +133,11 @@ def test_a_limited_metric_sorts_trials(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["TPE", "Hybrid", "GP", "NSGAII"])
-def test_the_search_learns_to_keep_a_limited_metric(name: str, tmp_path: Path) -> None:
+def test_the_search_learns_to_keep_a_limited_metric(name: str) -> None:
     """The objective wants the rate that the limit forbids."""
     limit = {"name": "slow", "metric": "rate", "max": 0.5}
     settings = {"nsgaii": {"populationSize": 10}} if name == "NSGAII" else {}
-    search = Trials(tmp_path, algorithm={"name": name, "seed": 1} | settings, constraints=[limit])
+    search = Trials(algorithm={"name": name, "seed": 1} | settings, constraints=[limit])
     found = search.run(45)
     kept = [trial.params["rate"] <= 0.5 for trial in found[20:]]
     assert sum(kept) / len(kept) > 0.75, "two thirds of the space keep it"
