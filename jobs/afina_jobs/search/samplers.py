@@ -98,7 +98,9 @@ def _tpe(algorithm: Algorithm) -> Make:
 
 
 def _gp(algorithm: Algorithm) -> Make:
-    importlib.import_module("torch")  # Optuna would miss it only at the first trial that needs it
+    torch = importlib.import_module("torch")  # Optuna would miss it only at the first trial that needs it
+    # Its matrices are small: several threads would wait for each other most of the time, and by running.
+    torch.set_num_threads(1)
     settings = algorithm.gp or GPSettings()
     return lambda seed: ResumingGPSampler(
         n_startup_trials=settings.startup_trials, deterministic_objective=settings.deterministic, seed=seed

@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from optuna.trial import TrialState
 from scipy.stats import qmc
 
@@ -88,6 +89,13 @@ def _made(algorithm: Json) -> Any:
     sampler = sampler_for(Algorithm.model_validate(algorithm), (), SearchSpace(()), 1, History(()))
     assert isinstance(sampler, PerTrialSampler)
     return sampler._sampler
+
+
+def test_a_gaussian_process_works_in_one_thread() -> None:
+    """Next to trials that have the processors."""
+    torch.set_num_threads(2)
+    _made({"name": "GP"})
+    assert torch.get_num_threads() == 1
 
 
 def value_of(params: Mapping[str, Any]) -> float:
