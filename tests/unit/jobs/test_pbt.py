@@ -19,7 +19,7 @@ from afina_jobs.search.population import ORIGIN, Origin, goes_on, needed, next_o
 from afina_jobs.search.space import Distribution
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
-from support.searches import N, X, a_job
+from support.searches import N, X, a_job, in_memory
 
 Json = dict[str, Any]
 
@@ -193,10 +193,8 @@ class Members:
         more = {name: spec.pop(name) for name in list(spec) if name == "initialConfigs"}
         job = a_job(script="true", algorithm=settings, **{"parameters": [X, N, LOG, STEP, KIND, WIDTH]} | spec)
         job["spec"] |= more
-        if folder:
-            folder.mkdir(exist_ok=True)
-        url = sqlite_url(folder) if folder else "sqlite:///:memory:"
-        self.ledger = Ledger(open_storage(url), TuningJob.model_validate(job))
+        storage = open_storage(sqlite_url(folder)) if folder else in_memory()
+        self.ledger = Ledger(storage, TuningJob.model_validate(job))
 
     def run(self, trials: int, outcome: Callable[[Proposal], Outcome]) -> list[FrozenTrial]:
         """Evaluate until there are so many trials, and let go of the study."""
@@ -295,20 +293,20 @@ def test_given_parameters_are_those_of_the_first_members() -> None:
 
 
 def test_same_seed_and_kills_give_the_same(tmp_path: Path) -> None:
-    straight = Members(tmp_path / "straight").run(20, worth)
+    straight = Members(None).run(20, worth)
     for ended, stored in ((2, 0), (8, 3), (11, 1)):
-        driver = Members(tmp_path / "killed")
+        driver = Members(tmp_path)
         while (proposal := driver.ledger.begin_trial(ended)) is not None:
             driver.ledger.end_trial(proposal.number, worth(proposal))
         half = driver.ledger.study.ask()
         for name, distribution in list(driver.ledger._space.distributions.items())[:stored]:
             half._suggest(name, distribution)
         driver.ledger.close()
-    killed = Members(tmp_path / "killed").run(20, worth)
+    killed = Members(tmp_path).run(20, worth)
     assert [(trial.params, trial.user_attrs[ORIGIN]) for trial in killed] == [
         (trial.params, trial.user_attrs[ORIGIN]) for trial in straight
     ]
-    other = Members(tmp_path / "other", seed=2).run(20, worth)
+    other = Members(None, seed=2).run(20, worth)
     assert [trial.params for trial in other] != [trial.params for trial in straight]
 
 

@@ -15,7 +15,7 @@ from afina_jobs.contract import Pruned, Report, Succeeded
 from afina_jobs.search.pruners import FromFirstTrial, pruner_for
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
-from support.searches import Search, a_job
+from support.searches import Search, a_job, in_memory
 
 Json = dict[str, Any]
 
@@ -135,17 +135,20 @@ echo '{{"rmse": 1}}'
 @pytest.mark.parametrize("pruning", PRUNINGS.values(), ids=PRUNINGS)
 def test_prunes_the_same_whatever_died_in_between(pruning: Json, database: Path) -> None:
     name = f"{list(PRUNINGS.values()).index(pruning)}"
-    straight = _ends(database, f"straight-{name}", pruning, restart=False)
+    straight = _ends(None, f"straight-{name}", pruning)
     assert {TrialState.COMPLETE, TrialState.PRUNED} == {state for state, _ in straight}
-    assert _ends(database, f"restarted-{name}", pruning, restart=True) == straight
+    assert _ends(database, f"restarted-{name}", pruning) == straight
 
 
-def _ends(database: Path, uid: str, pruning: Json, *, restart: bool) -> list[tuple[TrialState, int | None]]:
-    """How each of some trials ended, and at which step. The later ones are longer than the first."""
+def _ends(database: Path | None, uid: str, pruning: Json) -> list[tuple[TrialState, int | None]]:
+    """How each of some trials ended, and at which step. The later ones are longer than the first.
+
+    With a database, each has a process of its own.
+    """
     job = TuningJob.model_validate(a_job(script="true", pruning=pruning, name="same", uid=uid))
-    ledger = Ledger(open_storage(sqlite_url(database)), job)
+    ledger = Ledger(open_storage(sqlite_url(database)) if database else in_memory(), job)
     for number in range(6):
-        if restart:
+        if database:
             ledger.close()
             ledger = Ledger(open_storage(sqlite_url(database)), job)
         proposal = ledger.begin_trial(6)

@@ -15,7 +15,7 @@ from afina_jobs.contract import Pruned, Report, Succeeded
 from afina_jobs.search.pruners import pruner_for
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
-from support.searches import Search, a_job
+from support.searches import Search, a_job, in_memory
 
 Json = dict[str, Any]
 
@@ -42,9 +42,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def a_ledger(database: Path, uid: str, pruning: Json, objectives: list[Json] = DOWN_AND_UP) -> Ledger:
+def a_ledger(database: Path | None, uid: str, pruning: Json, objectives: list[Json] = DOWN_AND_UP) -> Ledger:
     job = TuningJob.model_validate(a_job(script="true", pruning=pruning, objectives=objectives, name="it", uid=uid))
-    return Ledger(open_storage(sqlite_url(database)), job)
+    return Ledger(open_storage(sqlite_url(database)) if database else in_memory(), job)
 
 
 def curve(number: int) -> list[float]:
@@ -70,15 +70,15 @@ def test_prunes_two_that_say_the_same_as_optuna_prunes_one(pruning: Json, databa
         study.tell(trial, None if ended else curve(number)[-1], state=TrialState.PRUNED if ended else None)
         expected.append(ended)
     assert len(set(expected)) > 1, "some are pruned, and some are not"
-    assert _ends(database, f"same-{pruning}", pruning, restart=False) == expected
-    assert _ends(database, f"again-{pruning}", pruning, restart=True) == expected
+    assert _ends(None, f"same-{pruning}", pruning) == expected
+    assert _ends(database, f"again-{pruning}", pruning) == expected
 
 
-def _ends(database: Path, uid: str, pruning: Json, *, restart: bool) -> list[int | None]:
-    """At which step each trial was pruned; with a process of its own for each, or one for all."""
+def _ends(database: Path | None, uid: str, pruning: Json) -> list[int | None]:
+    """At which step each trial was pruned; with a process of its own for each where there is a database."""
     ledger, found = a_ledger(database, uid, pruning), []
     for number in range(TRIALS):
-        if restart:
+        if database:
             ledger.close()
             ledger = a_ledger(database, uid, pruning)
         assert ledger.begin_trial(TRIALS)

@@ -22,7 +22,7 @@ from afina_jobs.search.samplers import PerTrialSampler, sampler_for
 from afina_jobs.search.space import SearchSpace, suggest
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.storage import open_storage, sqlite_url
-from support.searches import N, Search, X, a_job
+from support.searches import N, Search, X, a_job, in_memory
 
 Json = dict[str, Any]
 
@@ -111,14 +111,15 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Driver:
-    """What a driver does with its ledger, without the processes."""
+    """What a driver does with its ledger, without the processes; without a folder nothing is left of it."""
 
-    def __init__(self, folder: Path, name: str, algorithm: Json, seed: int = 3, **spec: Any) -> None:
+    def __init__(self, folder: Path | None, name: str, algorithm: Json, seed: int = 3, **spec: Any) -> None:
         parameters = [N, C, STEP] if algorithm["name"] == "Grid" else [X, N, C, LOG, STEP]
         job = a_job(
             script="true", name=name, **{"parameters": parameters, "algorithm": algorithm | {"seed": seed}} | spec
         )
-        self.ledger = Ledger(open_storage(sqlite_url(folder)), TuningJob.model_validate(job))
+        storage = open_storage(sqlite_url(folder)) if folder else in_memory()
+        self.ledger = Ledger(storage, TuningJob.model_validate(job))
 
     def work(self, trials: int) -> None:
         """Evaluate until there are so many trials."""
@@ -154,24 +155,24 @@ def test_same_seed_tries_the_same_however_often_it_is_interrupted(
     algorithm: Json, objectives: list[Json], database: Path, request: pytest.FixtureRequest
 ) -> None:
     name = re.sub("[^a-z]", "-", request.node.callspec.id.lower())
-    straight = Driver(database, f"{name}-straight", algorithm, objectives=objectives)
+    straight = Driver(None, "straight", algorithm, objectives=objectives)
     straight.work(TRIALS)
     expected = straight.die()
     assert len({json.dumps(params) for params in expected}) > TRIALS - 2
     for ended, stored in ((1, 1), (7, 5), (8, 2)):
-        driver = Driver(database, f"{name}-interrupted", algorithm, objectives=objectives)
+        driver = Driver(database, name, algorithm, objectives=objectives)
         driver.work(ended)
         driver.die_while_it_begins_a_trial(stored)
-    last = Driver(database, f"{name}-interrupted", algorithm, objectives=objectives)
+    last = Driver(database, name, algorithm, objectives=objectives)
     last.work(TRIALS)
     assert last.die() == expected
-    other = Driver(database, f"{name}-other", algorithm, seed=4, objectives=objectives)
+    other = Driver(None, "other", algorithm, seed=4, objectives=objectives)
     other.work(3)
     assert other.die() != expected[:3]
 
 
-def test_cma_es_closes_in_on_an_optimum_and_stores_no_code(database: Path) -> None:
-    driver = Driver(database, "closes-in", {"name": "CmaEs"}, parameters=[X, Y])
+def test_cma_es_closes_in_on_an_optimum_and_stores_no_code() -> None:
+    driver = Driver(None, "closes-in", {"name": "CmaEs"}, parameters=[X, Y])
     while proposal := driver.ledger.begin_trial(43):
         miss = sum((float(value) - 0.9) ** 2 for value in proposal.params.values())
         driver.ledger.end_trial(proposal.number, Succeeded((miss,)))
@@ -182,11 +183,11 @@ def test_cma_es_closes_in_on_an_optimum_and_stores_no_code(database: Path) -> No
     driver.die()
 
 
-def test_cma_es_does_not_unlearn_when_a_trial_ends_late(database: Path) -> None:
+def test_cma_es_does_not_unlearn_when_a_trial_ends_late() -> None:
     algorithm = {"name": "CmaEs", "cmaEs": {"populationSize": 4}}
     proposed = []
     for name, late in (("late", True), ("never", False)):
-        driver = Driver(database, name, algorithm, parameters=[X, Y])
+        driver = Driver(None, name, algorithm, parameters=[X, Y])
         driver.work(1)
         slow = driver.ledger.begin_trial(2)
         driver.work(7)  # the other four of its generation, and one that is pruned
@@ -199,11 +200,9 @@ def test_cma_es_does_not_unlearn_when_a_trial_ends_late(database: Path) -> None:
 
 
 @pytest.mark.parametrize(("sequence", "engine"), [("Sobol", qmc.Sobol), ("Halton", qmc.Halton)])
-def test_quasi_monte_carlo_tries_the_sequence_from_its_first_point(
-    sequence: str, engine: type[qmc.QMCEngine], database: Path
-) -> None:
+def test_quasi_monte_carlo_tries_the_sequence_from_its_first_point(sequence: str, engine: type[qmc.QMCEngine]) -> None:
     algorithm = {"name": "QMC", "qmc": {"sequence": sequence}}
-    driver = Driver(database, sequence.lower(), algorithm, parameters=[X, Y])
+    driver = Driver(None, sequence.lower(), algorithm, parameters=[X, Y])
     driver.work(4)
     tried = [list(params.values()) for params in driver.die()]
     assert tried == pytest.approx(engine(2, scramble=False).random(4))

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from optuna.storages import InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial
 
 from afina_api.parameters import Parameter
@@ -18,7 +17,7 @@ from afina_jobs.session import CannotBeginError, combinations
 from afina_jobs.study.ledger import Ledger
 from afina_jobs.study.standing import best, count
 from afina_jobs.study.storage import open_storage, sqlite_url
-from support.searches import Search, a_job
+from support.searches import Search, a_job, in_memory
 
 Json = dict[str, Any]
 
@@ -47,22 +46,19 @@ def worth(params: Mapping[str, Any]) -> float:
 
 
 class Trials:
-    """A search without processes; without a folder to go on from also without a database, of which nothing depends."""
+    """A search without processes; without a folder it is forgotten."""
 
     def __init__(self, folder: Path | None = None, **spec: Any) -> None:
         self.job = TuningJob.model_validate(a_job(script="true", parameters=CONDITIONAL, **spec))
-        self.ledger = Ledger(open_storage(sqlite_url(folder)) if folder else _in_memory(), self.job)
+        self.ledger = Ledger(open_storage(sqlite_url(folder)) if folder else in_memory(), self.job)
 
     def run(self, trials: int) -> list[FrozenTrial]:
         while proposal := self.ledger.begin_trial(min(trials, self.ledger.combinations)):
             metrics = {"rmse": worth(proposal.params), "rate": float(proposal.params["rate"])}
             self.ledger.end_trial(proposal.number, Succeeded((worth(proposal.params),), metrics))
-        return self.ledger.trials()
-
-
-def _in_memory() -> RDBStorage:
-    """Optuna's own, which a ledger that is never closed takes for a database."""
-    return cast(RDBStorage, InMemoryStorage())
+        found = self.ledger.trials()
+        self.ledger.close()
+        return found
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -98,14 +94,11 @@ def test_same_seed_tries_the_same_with_constraints_after_a_kill(tmp_path: Path) 
     straight = Trials(**spec).run(12)
     killed = Trials(tmp_path, **spec)
     killed.run(7)
-    killed.ledger.close()
     killed = Trials(tmp_path, **spec)
     trial = killed.ledger.study.ask()
     trial.suggest_categorical("kind", ["linear", "trees", "net"])  # and is killed before the others are stored
     killed.ledger.close()
-    last = Trials(tmp_path, **spec)
-    assert [trial.params for trial in last.run(12)] == [trial.params for trial in straight]
-    last.ledger.close()
+    assert [trial.params for trial in Trials(tmp_path, **spec).run(12)] == [trial.params for trial in straight]
 
 
 def test_a_grid_has_each_combination_once() -> None:
