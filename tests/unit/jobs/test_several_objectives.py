@@ -299,7 +299,10 @@ async def test_names_the_objective_that_is_missing(code: str, words: str, tmp_pa
 
 def test_shows_the_knee_on_a_laptop(tmp_path: Path) -> None:
     example = Path(__file__).parents[3] / "manifests" / "13-tuningjob-two-objectives.yaml"
-    found = afina("run", example, "--output", tmp_path / "out")
+    few = tmp_path / "few.yaml"
+    few.write_text(example.read_text().replace("maxTrials: 30", "maxTrials: 6"))
+    found = afina("run", few, "--output", tmp_path / "out")
     assert found.exit_code == 0, found.output
+    assert "6 trials have ended" in found.output
     assert "Pareto front of " in found.output
     assert ", its knee: error " in found.output
