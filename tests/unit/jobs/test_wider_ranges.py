@@ -27,7 +27,7 @@ WIDE: list[Json] = [
     {"name": "n", "int": {"min": -4, "max": 8, "step": 4}},
 ]
 LEARNING = ["TPE", "Hybrid", "GP", "NSGAII", "NSGAIII", "QMC", "Random"]
-BEFORE, AFTER = 12, 40
+BEFORE, AFTER = 12, 30
 
 
 def parsed(*parameters: Json) -> list[Parameter]:
@@ -193,13 +193,13 @@ def test_a_driver_takes_a_wider_range_while_it_runs(tmp_path: Path, caplog: pyte
     script = "while [ ! -e ../../go-$AFINA_TRIAL_NUMBER ]; do sleep 0.01; done; echo '{\"rmse\": 1}'"
 
     def job(parameters: list[Json]) -> Json:
-        return a_job(script=script, trials=12, parameters=parameters, algorithm={"name": "Random", "seed": 1})
+        return a_job(script=script, trials=5, parameters=parameters, algorithm={"name": "Random", "seed": 1})
 
     driver = Driver(tmp_path, job(NARROW))
     process = driver.start()
     wait_for(lambda: len(driver.trials()) == 1)
     driver.write_spec(job(WIDE))
-    for number in range(12):
+    for number in range(5):
         (tmp_path / f"go-{number}").touch()
     assert process.wait(60) == 0
     tried = [trial.params["x"] for trial in driver.trials()]
