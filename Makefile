@@ -16,7 +16,7 @@ again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(
 # Each process begins with a part of its own, since files share what is slow to make; who has done takes from others.
 PARALLEL := -n 3 --dist worksteal
 # Those that wait more than they work; what is slow to make is made once for each file.
-SIDE_BY_SIDE := -n 5 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch ray)
 # The tests start hundreds of interpreters: what these import is to be compiled once.
 unexport PYTHONDONTWRITEBYTECODE

@@ -92,8 +92,9 @@ def work(env: Mapping[str, str]) -> Coroutine[Any, Any, int]:
         from afina_jobs.automl import run as automl
 
         return automl.run_in_pod(env)
-    # MLflow's client would import them, and a search has no table: 70 MiB, and a third of a second.
-    do_without("pandas", "pyarrow")
+    # MLflow's client would import them, and a search has no table; Alembic's would, for templates that nobody renders:
+    # 70 MiB, and half of a second.
+    do_without("pandas", "pyarrow", "pygments")
     from afina_jobs.podrun import run_in_pod
 
     return run_in_pod(Settings.from_environment(env))

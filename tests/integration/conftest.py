@@ -6,7 +6,6 @@ What these tests see is the API server's own behaviour: validation, server-side 
 import base64
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import pytest
 from afina_api.crd import KINDS, crd
 from afina_api.policy import policies
 from kubereads import Reads
+from support.servers import free_port
 from support.specs import GOOD, REFUSED, changed
 
 _DEV = Path(__file__).resolve().parents[2] / "dev"
@@ -39,13 +39,13 @@ class ControlPlane:
 
     def __init__(self, folder: Path, apiserver: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.kubeconfig = folder / "kubeconfig"
         """Of an administrator."""
         self.operator_kubeconfig = folder / "operator.kubeconfig"
         """Of a user who may do nothing until a test grants it."""
         self._apiserver_binary = apiserver
-        self._etcd_ports = _free_port(), _free_port()
+        self._etcd_ports = free_port(), free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
@@ -185,13 +185,6 @@ class ControlPlane:
 
 def _list(items: Iterable[object]) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "List", "items": list(items)}
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _apiserver_binary() -> str:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 import httpx2
 
 from kubereads import Reads
+from support.servers import free_port
 from support.specs import GOOD, changed
 
 Json = dict[str, Any]
@@ -127,13 +127,6 @@ class OperatorProcess:
         return True
 
 
-def assert_quiet(operator: OperatorProcess, seconds: float = 2 * QUICK_AUDIT) -> None:
-    """It writes nothing for a while, its Lease aside."""
-    before = operator.metric("afina_api_writes_total")
-    time.sleep(seconds)
-    assert operator.metric("afina_api_writes_total") == before, operator.log()[-2000:]
-
-
 def wait_until_quiet(operator: OperatorProcess) -> None:
     """Return when it has written all that there was to write."""
 
@@ -143,6 +136,14 @@ def wait_until_quiet(operator: OperatorProcess) -> None:
         return operator.metric("afina_api_writes_total") == before
 
     eventually("all is written", is_quiet)
+
+
+def assert_quiet(operator: OperatorProcess, seconds: float = 2 * QUICK_AUDIT) -> None:
+    """Once it has written all that there was to write, it writes nothing for a while, its Lease aside."""
+    wait_until_quiet(operator)
+    before = operator.metric("afina_api_writes_total")
+    time.sleep(seconds)
+    assert operator.metric("afina_api_writes_total") == before, operator.log()[-2000:]
 
 
 @dataclass
@@ -156,14 +157,11 @@ class Lab:
 
     def start_operator(self, *, audit: float = QUICK_AUDIT, **environment: str) -> OperatorProcess:
         """Start an operator; it may have to wait for the lease."""
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
         settings = {
             "KUBECONFIG": str(self.plane.kubeconfig),
             "AFINA_NAMESPACE": self.namespace,
             "AFINA_WATCH_NAMESPACES": self.namespace,
-            "AFINA_PORT": str(port),
+            "AFINA_PORT": str(free_port()),
         }
         log = self.folder / f"operator-{len(self.operators)}.log"
         started = OperatorProcess(settings | environment, log, audit)

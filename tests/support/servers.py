@@ -1,11 +1,13 @@
 """Servers that tests start, take away and bring back."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -85,11 +87,12 @@ class MlflowServer:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as listener:
-        listener.bind((address, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody uses now, and that the kernel gives to none of those who connect to something meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 30_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind((address, port))
+            return port
 
 
 def process_tree(pid: int) -> list[psutil.Process]:
