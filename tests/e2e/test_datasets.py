@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +29,22 @@ folder.mkdir()
 """
 
 
-def _one_of_each(cases: Iterable[tuple[Hashable, str]]) -> list[str]:
+def _one_of_each(kinds: Mapping[str, Hashable]) -> list[str]:
     """The first case of each kind: what every one of them says, the unit tests show."""
     first: dict[Hashable, str] = {}
-    for kind, case in cases:
+    for case, kind in kinds.items():
         first.setdefault(kind, case)
     return list(first.values())
 
 
+_SMALL = {case: content for case, bad in REFUSED.items() if len(content := bad.content()) <= CONFIG_MAP_BYTES}
 REFUSED_HERE = {
-    case: REFUSED[case].content()
-    for case in _one_of_each(
-        ((bad.reason, bad.format), case) for case, bad in REFUSED.items() if len(bad.content()) <= CONFIG_MAP_BYTES
-    )
+    case: _SMALL[case] for case in _one_of_each({case: (REFUSED[case].reason, REFUSED[case].format) for case in _SMALL})
 }
 READ_HERE = {
     case: READ[case].content
     for case in _one_of_each(
-        ((*bad.rejected, bad.finding), case) for case, bad in READ.items() if bad.rejected or bad.finding
+        {case: (*bad.rejected, bad.finding) for case, bad in READ.items() if bad.rejected or bad.finding}
     )
 }
 """Those of which there is something to tell."""

@@ -164,7 +164,7 @@ class ControlPlane:
         with (self.folder / f"{name}.log").open("ab") as log:
             # It ends with the test run, however that ends.
             tied = ["setpriv", "--pdeathsig", "KILL", *command]
-            self._processes[name] = subprocess.Popen(tied, stdout=log, stderr=log, env=os.environ | {"GOGC": "300"})
+            self._processes[name] = subprocess.Popen(tied, stdout=log, stderr=log, env={"GOGC": "300"} | os.environ)
 
     def _write_kubeconfig(self, user: str, path: Path) -> None:
         deadline = time.monotonic() + _READY_SECONDS
