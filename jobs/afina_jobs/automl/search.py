@@ -53,7 +53,9 @@ def make_slot(
     metric: str, env: Mapping[str, str], folder: Path, settled: Path, timeout_seconds: int | None
 ) -> LocalSlot:
     """A slot that judges or exports models of the data that was settled in a folder."""
-    around = Surroundings([metric], env, folder, None, timeout_seconds, _LONGEST_WORDS, "resources.memory")
+    around = Surroundings(
+        [metric], env, folder, None, timeout_seconds, timeout_field=_LONGEST_WORDS, memory_field="resources.memory"
+    )
     return PythonSlot(ENTRYPOINT, {"folder": str(settled)}, around)
 
 
