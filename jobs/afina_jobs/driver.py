@@ -18,7 +18,7 @@ from typing import Any
 
 from afina_jobs.signals import until_signalled
 from afina_models.imports import do_without
-from afina_models.telemetry import send_no_telemetry
+from afina_models.mlflowclient import prepare_mlflow
 
 EXIT_STOPPED = 143
 
@@ -70,7 +70,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     hide_environment()
-    send_no_telemetry()
+    prepare_mlflow()
     try:
         code = asyncio.run(until_signalled(work(os.environ), [signal.SIGTERM]))
     except Exception:

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from afina_models.telemetry import send_no_telemetry
 from afina_serving.ending import told
 from afina_serving.errors import StartError
 from afina_serving.settings import Settings
@@ -23,7 +22,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_STOPPED))
     # A replica is one process: more of its processors are used by more replicas.
     os.environ.update({name: "1" for name in _THREADS if name not in os.environ})
-    send_no_telemetry()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:

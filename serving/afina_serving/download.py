@@ -7,6 +7,7 @@ from pathlib import Path
 from afina_api.serving import ServerReason
 from afina_models.digest import FILES
 from afina_models.imports import without
+from afina_models.mlflowclient import prepare_mlflow
 from afina_serving.errors import StartError
 
 _TIMEOUT_SECONDS = 1800
@@ -41,6 +42,7 @@ def fetched(source: str, folder: Path) -> Path:
 
 def main(source: str, folder: str) -> int:
     """Download, and write where to; or why not."""
+    prepare_mlflow()
     # Of `models:/ID`, where MLflow 3 has models, a longer URI would mean something else.
     with without("numpy", "pandas", "pyarrow", "scipy"):  # half of the time that MLflow's client takes to import
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository

@@ -10,7 +10,7 @@ from afina_jobs.cli.explain import explain
 from afina_jobs.cli.plot import plot
 from afina_jobs.cli.results import results
 from afina_jobs.cli.watch import watch
-from afina_models.telemetry import send_no_telemetry
+from afina_models.mlflowclient import prepare_mlflow
 
 EXIT_BAD_FILE = 2
 EXIT_CODES = """\b
@@ -36,7 +36,7 @@ def main() -> None:
 
     In a cluster: explain what is there, watch searches, admit models and steer rollouts.
     """
-    send_no_telemetry()
+    prepare_mlflow()
 
 
 @main.command()

@@ -34,7 +34,8 @@ CASES = {
 
 def test_mlflow_reports_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
-    code = "import os; from afina_serving.__main__ import main; main(); print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    download = "from afina_serving.download import main; main('nowhere://x', '.')"
+    code = f"import os; {download}; print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "true"
 

@@ -1,0 +1,20 @@
+"""MLflow is for agents and language models, too, and reports to its makers; here it is the client of a server."""
+
+import os
+import sys
+from types import ModuleType
+
+from afina_models.imports import do_without
+
+
+def prepare_mlflow() -> None:
+    """Let MLflow report to nobody, here and in processes that start here, and be imported in two thirds of the time.
+
+    Before MLflow is imported. What the environment says of its reports stands. Where the environment names no server,
+    MLflow may be a store itself, which needs all of it.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
+        do_without("mlflow.gateway")
+        # It is imported even so: it may be empty, but must be there.
+        sys.modules.setdefault("mlflow.genai", ModuleType("mlflow.genai"))
