@@ -1,7 +1,11 @@
 """What all kinds share: the strict base model, Kubernetes' own small types, and how a CEL rule is written."""
 
+import ast
+import inspect
+import itertools
+import textwrap
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
     AwareDatetime,
@@ -30,7 +34,6 @@ class Model(BaseModel):
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
 
@@ -40,11 +43,30 @@ class Model(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         found = handler.resolve_ref_schema(handler(schema))
-        for field in cls.model_fields.values():
+        words = _words(cls)
+        for name, field in cls.model_fields.items():
+            if name in words:
+                found["properties"][field.alias]["description"] = words[name]
             # The API server fills defaults only into objects that are there, so an absent one defaults to {}.
             if isinstance(field.default_factory, type) and issubclass(field.default_factory, Model):
                 found["properties"][field.alias]["default"] = {}
         return found | {"x-kubernetes-validations": list(cls.rules)} if cls.rules else found
+
+
+def _words(model: type[Model]) -> dict[str, str]:
+    """The text below each field of a model and its bases, by the field's name.
+
+    Pydantic can do it, but reads and parses the source of every model whenever it is imported: a tenth of a second.
+    """
+    found = {}
+    for cls in reversed(model.__mro__):
+        if issubclass(cls, Model):
+            (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+            for statement, text in itertools.pairwise(cast(ast.ClassDef, definition).body):
+                match statement, text:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                        found[name] = inspect.cleandoc(words)
+    return found
 
 
 def rule(expression: str, message: str, *, field: str | None = None) -> dict[str, str]:
