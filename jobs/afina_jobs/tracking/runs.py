@@ -129,9 +129,9 @@ class Runs:
         """Write a trial's run; the times are the trial's, so that what is written twice is the same."""
         metrics = _metrics(trial, self._metrics)
         params = [Param(name, str(value)) for name, value in trial.params.items()]
-        self._client.log_batch(run_id, params=params)
-        for start in range(0, len(metrics), _BATCH):
-            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+        self._client.log_batch(run_id, metrics[:_BATCH], params)
+        for start in range(_BATCH, len(metrics), _BATCH):
+            self._client.log_batch(run_id, metrics[start : start + _BATCH])
         self._client.set_terminated(run_id, _STATUS[trial.state], _millis(trial.datetime_complete))
 
 
