@@ -27,12 +27,12 @@ from kube import Cluster, KubeError, wait_until
 pytestmark = pytest.mark.e2e
 
 LONG_NAME = "a" * 30 + "-" + "b" * 32
-SLOW = script(f"sleep 1; {LOSS_IS_X}")
+SLOW = script(f"sleep 3; {LOSS_IS_X}")
 ENDLESS = script("sleep 1000000")
 UNPLACEABLE = {**script(LOSS_IS_X), "resources": {"cpu": "50m", "memory": "64Mi", "gpu": 64}}
 
 JOBS: dict[str, Json] = {
-    "growing": tuning_job("growing", SLOW, budget={"maxTrials": 100}),
+    "growing": tuning_job("growing", SLOW, budget={"maxTrials": 33}),
     "passing": tuning_job("passing", script(LOSS_IS_X), ttlSecondsAfterFinished=1),
     "long": tuning_job(LONG_NAME, script(LOSS_IS_X)),
     "twin": tuning_job("twin", script(LOSS_IS_X)),
@@ -66,7 +66,7 @@ def other_namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
 def test_budget_grows_in_flight_and_the_search_space_does_not_shrink(afina: Cluster, namespace: str) -> None:
     """The kubelet takes a minute to tell the driver, so its trials last longer than that."""
     wait_for_trials(afina, namespace, "growing", ended=1)
-    _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 103}})
+    _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 35}})
     parameters = [{"name": "x", "float": {"min": 0, "max": 0.5}}]
     with pytest.raises(KubeError, match="after the job has started, only ranges of numbers may change"):
         _patch_spec(afina, namespace, "growing", {"parameters": parameters})
@@ -76,7 +76,7 @@ def test_budget_grows_in_flight_and_the_search_space_does_not_shrink(afina: Clus
 
 def test_more_trials_at_a_time_and_a_wider_range(afina: Cluster, namespace: str) -> None:
     """Its driver is replaced by one with more room, which reads the range when it starts."""
-    afina.apply(tuning_job("widening", SLOW, budget={"maxTrials": 60}), namespace=namespace)
+    afina.apply(tuning_job("widening", SLOW, budget={"maxTrials": 20}), namespace=namespace)
     wait_for_trials(afina, namespace, "widening", ended=2)
     parameters = [{"name": "x", "float": {"min": 0, "max": 50}}]
     _patch_spec(afina, namespace, "widening", {"budget": {"parallelTrials": 3}, "parameters": parameters})
@@ -89,7 +89,7 @@ def test_more_trials_at_a_time_and_a_wider_range(afina: Cluster, namespace: str)
 
     (driver,) = wait_until(larger, "a driver with more room", 180)
     ended = wait_ended(afina, namespace, "widening")
-    assert counts(ended) == {"total": 60, "running": 0, "succeeded": 60, "failed": 0, "pruned": 0}
+    assert counts(ended) == {"total": 20, "running": 0, "succeeded": 20, "failed": 0, "pruned": 0}
     assert afina.kubectl("get", "events", "--field-selector=reason=Resized", "-o=name", namespace=namespace)
     log = afina.kubectl("logs", driver, namespace=namespace)
     assert max(float(value) for value in re.findall(r"; x=(\S+)", log)) > 1, "the range is wider"
@@ -97,19 +97,19 @@ def test_more_trials_at_a_time_and_a_wider_range(afina: Cluster, namespace: str)
 
 def test_suspends_and_goes_on(afina: Cluster, namespace: str) -> None:
     # Long enough for the operator to be away for a while: it may be under fire.
-    afina.apply(tuning_job("pausing", SLOW, budget={"maxTrials": 60, "parallelTrials": 2}), namespace=namespace)
+    afina.apply(tuning_job("pausing", SLOW, budget={"maxTrials": 20, "parallelTrials": 2}), namespace=namespace)
     wait_for_trials(afina, namespace, "pausing", ended=2)
     _patch_spec(afina, namespace, "pausing", {"suspend": True})
     paused = wait_for_condition(afina, namespace, "pausing", "Suspended")
     assert {pod["status"]["phase"] for pod in pods(afina, namespace, "pausing")} <= {"Succeeded", "Failed"}
     wait_until(lambda: pods(afina, namespace, "pausing") == [], "no pod of `pausing`", 60)
     assert counts(paused)["running"] == 0
-    assert 2 <= counts(paused)["succeeded"] < 60
+    assert 2 <= counts(paused)["succeeded"] < 20
     assert succeeded(paused)["reason"] == "Suspended"
     _patch_spec(afina, namespace, "pausing", {"suspend": False})
     ended = wait_ended(afina, namespace, "pausing")
     assert succeeded(ended)["reason"] == "MaxTrialsReached"
-    assert counts(ended) == {"total": 60, "running": 0, "succeeded": 60, "failed": 0, "pruned": 0}
+    assert counts(ended) == {"total": 20, "running": 0, "succeeded": 20, "failed": 0, "pruned": 0}
     assert condition(ended, "Suspended")["status"] == "False"
 
 
@@ -196,8 +196,8 @@ def test_successor_of_the_same_name_starts_afresh(afina: Cluster, namespace: str
 
 def test_grown_budget_is_used(afina: Cluster, namespace: str) -> None:
     ended = wait_ended(afina, namespace, "growing")
-    assert counts(ended)["succeeded"] == 103
-    assert ended["status"]["summary"]["trials"] == "103/103"
+    assert counts(ended)["succeeded"] == 35
+    assert ended["status"]["summary"]["trials"] == "35/35"
     with pytest.raises(KubeError, match="budget cannot change after the job has ended: create another TuningJob"):
         _patch_spec(afina, namespace, "growing", {"budget": {"maxTrials": 999}})
 

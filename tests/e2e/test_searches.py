@@ -112,12 +112,18 @@ def test_a_search_that_an_earlier_one_leads_astray_goes_on_without_it(afina: Clu
     assert ended["status"]["best"][0]["values"]["loss"] < 0.1
 
 
+def shortened(example: str, trials: int) -> list[Json]:
+    """An example with fewer trials."""
+    documents = list(yaml.safe_load_all((MANIFESTS / example).read_text()))
+    documents[-1]["spec"]["budget"]["maxTrials"] = trials
+    return documents
+
+
 def test_example_of_a_conditional_space(afina: Cluster, namespace: str) -> None:
-    documents = yaml.safe_load_all((MANIFESTS / "14-tuningjob-conditional.yaml").read_text())
-    afina.apply(*documents, namespace=namespace)
+    afina.apply(*shortened("14-tuningjob-conditional.yaml", 14), namespace=namespace)
     ended = wait_ended(afina, namespace, "which-model")
     assert succeeded(ended)["reason"] == "MaxTrialsReached"
-    assert counts(ended)["succeeded"] == 25, ended["status"].get("lastFailure")
+    assert counts(ended)["succeeded"] == 14, ended["status"].get("lastFailure")
     best = ended["status"]["best"][0]
     assert best["values"]["accuracy"] > 0.9
     names = {pair["name"] for pair in best["params"]}
@@ -129,8 +135,7 @@ def test_example_of_a_conditional_space(afina: Cluster, namespace: str) -> None:
 
 
 def test_two_objectives(afina: Cluster, namespace: str) -> None:
-    documents = yaml.safe_load_all((MANIFESTS / "13-tuningjob-two-objectives.yaml").read_text())
-    afina.apply(*documents, namespace=namespace)
+    afina.apply(*shortened("13-tuningjob-two-objectives.yaml", 18), namespace=namespace)
     ended = wait_ended(afina, namespace, "small-forest")
     assert succeeded(ended)["reason"] == "MaxTrialsReached"
     status = ended["status"]
