@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 _PATIENCE_SECONDS = 300
 _PHASES = ("Linear 0: Succeeded", "exporting", "writing to MLflow")
 """Lines of the driver's log: in the search, after it while candidates are fitted and exported, at the end."""
-_MANY_CLASSES = 120
+_MANY_CLASSES = 60
 
 
 def automl_job(name: str, on: str, **spec: object) -> Json:
@@ -38,7 +38,7 @@ def a_line_with_noise() -> str:
 def many_classes() -> str:
     """In a forest, each node of each tree keeps a number for each of them, and random splits make many nodes soon."""
     rng = random.Random(0)
-    rows = (f"{rng.uniform(0, 1):.4f},{rng.uniform(0, 1):.4f},c{rng.randrange(_MANY_CLASSES)}" for _ in range(5000))
+    rows = (f"{rng.uniform(0, 1):.4f},{rng.uniform(0, 1):.4f},c{rng.randrange(_MANY_CLASSES)}" for _ in range(10_000))
     return "a,b,y\n" + "\n".join(rows)
 
 
