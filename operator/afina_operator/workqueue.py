@@ -1,7 +1,8 @@
 """Which object is next.
 
 A key is worked on by one worker at a time; a key that is added while it waits is there once, one that is added while
-it is worked on comes again afterwards. A key can be added for later: the earliest time counts.
+it is worked on comes again afterwards, though not at once: a change comes with others, one's own writes among them.
+A key can be added for later: the earliest time counts.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from typing import Generic, TypeVar
 
 from afina_operator import metrics
 
+REST_SECONDS = 0.3
+"""Between two times that a key is worked on, at least."""
 _FIRST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 300.0
 
@@ -77,6 +80,9 @@ class WorkQueue(Generic[K]):
 
     def done(self, key: K) -> None:
         """The worker is finished with the key."""
+        asyncio.get_running_loop().call_later(REST_SECONDS, self._rested, key)
+
+    def _rested(self, key: K) -> None:
         self._working.discard(key)
         if key in self._added_meanwhile:
             self._added_meanwhile.discard(key)

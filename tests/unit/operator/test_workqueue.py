@@ -1,10 +1,11 @@
 """The queue: once each, one worker at a time, never lost."""
 
 import asyncio
+import time
 
 import pytest
 
-from afina_operator.workqueue import WorkQueue
+from afina_operator.workqueue import REST_SECONDS, WorkQueue
 
 SOON = 0.01
 
@@ -31,6 +32,23 @@ async def test_a_key_added_while_worked_on_comes_again_afterwards() -> None:
     assert await nothing_comes(queue)
     queue.done("a")
     assert await take(queue) == "a"
+    queue.done("a")
+    assert await nothing_comes(queue)
+
+
+async def test_changes_that_follow_each_other_are_worked_on_together() -> None:
+    queue = WorkQueue[str]()
+    queue.add("a")
+    await take(queue)
+    queue.done("a")
+    began = time.monotonic()
+    queue.add("a")
+    queue.add("b")
+    assert await take(queue) == "b", "nobody else waits"
+    await asyncio.sleep(REST_SECONDS / 2)
+    queue.add("a")
+    assert await take(queue) == "a"
+    assert time.monotonic() - began > REST_SECONDS * 0.9
     queue.done("a")
     assert await nothing_comes(queue)
 
@@ -81,5 +99,5 @@ async def test_a_thousand_failures_are_no_overflow() -> None:
 
 async def nothing_comes(queue: WorkQueue[str]) -> bool:
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(queue.take(), 5 * SOON)
+        await asyncio.wait_for(queue.take(), REST_SECONDS + 5 * SOON)
     return True
