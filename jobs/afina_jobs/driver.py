@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from afina_jobs.signals import until_signalled
-from afina_models.imports import do_without
+from afina_models.imports import do_without, importing
 from afina_models.mlflowclient import prepare_mlflow
 
 EXIT_STOPPED = 143
@@ -85,17 +85,21 @@ def work(env: Mapping[str, str]) -> Coroutine[Any, Any, int]:
     """Does what the mounted object is for, and gives the exit code. Imports what its kind needs, and no more."""
     kind = json.loads(Path(env["AFINA_SPEC"]).read_text())["kind"]
     if kind == "Dataset":
-        from afina_jobs.dataset import run
+        with importing():
+            from afina_jobs.dataset import run
 
         return run.run_in_pod(env)
     if kind == "AutoMLJob":
-        from afina_jobs.automl import run as automl
+        do_without("rich")  # scikit-learn would import it, for progress bars
+        with importing():
+            from afina_jobs.automl import run as automl
 
         return automl.run_in_pod(env)
     # MLflow's client would import them, and a search has no table; Alembic's would, for templates that nobody renders:
     # 70 MiB, and half of a second.
     do_without("pandas", "pyarrow", "pygments")
-    from afina_jobs.podrun import run_in_pod
+    with importing():
+        from afina_jobs.podrun import run_in_pod
 
     return run_in_pod(Settings.from_environment(env))
 

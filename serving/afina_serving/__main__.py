@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
+from afina_models.imports import importing
 from afina_serving.ending import told
 from afina_serving.errors import StartError
 from afina_serving.settings import Settings
@@ -39,13 +40,14 @@ def run(env: Mapping[str, str]) -> None:
     """
     settings = Settings.from_environment(env)
     # What takes long to import comes after what may be wrong.
-    from afina_serving.download import fetched
-    from afina_serving.lifecycle import Lifecycle
-    from afina_serving.model import ServedModel
-    from afina_serving.prediction_log import s3_put
-    from afina_serving.runtimes import running
-    from afina_serving.server import serve
-    from afina_serving.service import Service
+    with importing():
+        from afina_serving.download import fetched
+        from afina_serving.lifecycle import Lifecycle
+        from afina_serving.model import ServedModel
+        from afina_serving.prediction_log import s3_put
+        from afina_serving.runtimes import running
+        from afina_serving.server import serve
+        from afina_serving.service import Service
 
     identity = settings.identity
     folder = fetched(settings.source, settings.folder)

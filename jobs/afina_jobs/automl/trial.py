@@ -4,10 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from afina_jobs.automl.crossvalidation import CrossValidation
-from afina_jobs.automl.data import load_data
-from afina_jobs.automl.models.catalogue import FAMILIES
 from afina_jobs.worker import Trial
+from afina_models.imports import importing, without
 
 FAMILY, EXPORT, ROUNDS = "afina:family", "afina:export", "afina:rounds"
 """Beside the parameters of the model: its family; where to export it to; in how many rounds."""
@@ -18,6 +16,11 @@ def objective(folder: str) -> Callable[[Mapping[str, Any], Trial], float]:
 
     The value of a model is its score, that of an export the seconds of the fit.
     """
+    with importing(), without("rich"):  # scikit-learn would import it, for progress bars
+        from afina_jobs.automl.crossvalidation import CrossValidation
+        from afina_jobs.automl.data import load_data
+        from afina_jobs.automl.models.catalogue import FAMILIES
+
     validation = CrossValidation(load_data(Path(folder)))
 
     def evaluate(params: Mapping[str, Any], trial: Trial) -> float:
