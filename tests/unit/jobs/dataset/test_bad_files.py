@@ -51,8 +51,8 @@ MOST_MIB = 700
 """Pods have 1 GiB where nothing else is said; a small file takes 215 MiB, for the libraries."""
 VAST = {
     "a small file": ("CSV", _pieces((b"a,b\n1,2\n", 1)), DatasetReason.ACCEPTED),
-    "a line of 1 GB": ("CSV", _pieces((b"a,b\n1,2\n", 1), (_MEGABYTE, 1000)), DatasetReason.TOO_LARGE),
-    "a quoted value of 1 GB": ("CSV", _pieces((b'a\n"', 1), (_MEGABYTE, 1000), (b'"\n', 1)), DatasetReason.TOO_LARGE),
+    "a line of 700 MB": ("CSV", _pieces((b"a,b\n1,2\n", 1), (_MEGABYTE, 700)), DatasetReason.TOO_LARGE),
+    "a quoted value of 700 MB": ("CSV", _pieces((b'a\n"', 1), (_MEGABYTE, 700), (b'"\n', 1)), DatasetReason.TOO_LARGE),
     "2,000 different texts of 200 KB": (
         "JSONLines",
         (b'{"a": "%s%d"}\n' % (b"x" * 200_000, number) for number in range(2_000)),
