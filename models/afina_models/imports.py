@@ -1,4 +1,4 @@
-"""Libraries import others that are there, for arguments that are never passed here."""
+"""Imports that cost less: libraries import others that are there, for arguments that are never passed here."""
 
 import gc
 import sys
