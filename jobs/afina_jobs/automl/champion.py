@@ -1,12 +1,12 @@
 """Whether a model may become champion. Decides from predictions of the same holdout; knows no registry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from afina_api.automljob import Promotion
-from afina_jobs.automl.metrics import GREATER_IS_BETTER, loss, score
+from afina_jobs.automl.metrics import GREATER_IS_BETTER, loss, row_losses, score
 from afina_models.arrays import Array
 
 RESAMPLES = 1000
@@ -60,20 +60,29 @@ def paired_bootstrap(
 
     Each model chooses classes by its own threshold; the challenger's comes first.
     """
-    rng = np.random.default_rng(seed)
-    units = _units(len(target), groups)
+    ours = row_losses(metric, target, challenger, thresholds[0])
+    theirs = row_losses(metric, target, champion, thresholds[1])
     worse = 0
-    for _ in range(RESAMPLES):
-        drawn = [units[index] for index in rng.integers(0, len(units), len(units))]
-        rows = np.concatenate(drawn)
-        queries = None if groups is None else np.repeat(np.arange(len(drawn)), [len(unit) for unit in drawn])
-        ours = loss(metric, score(metric, target[rows], challenger[rows], queries, thresholds[0]))
-        theirs = loss(metric, score(metric, target[rows], champion[rows], queries, thresholds[1]))
-        worse += not ours < theirs  # nor where it is no number
+    for rows, queries in _draws(len(target), groups, np.random.default_rng(seed)):
+        if ours is not None and theirs is not None:
+            gain = float(np.mean(theirs[rows] - ours[rows]))
+        else:
+            one, other = (
+                loss(metric, score(metric, target[rows], said[rows], queries, threshold))
+                for said, threshold in zip((challenger, champion), thresholds, strict=True)
+            )
+            gain = other - one
+        worse += not gain > 0  # nor where it is no number
     return (worse + 1) / (RESAMPLES + 1)
 
 
-def _units(rows: int, groups: Array | None) -> Sequence[Array]:
+def _draws(rows: int, groups: Array | None, rng: np.random.Generator) -> Iterator[tuple[Array, Array | None]]:
+    """Rows, and for ranking the query of each."""
     if groups is None:
-        return list(np.arange(min(rows, _MAX_ROWS)).reshape(-1, 1))
-    return [np.flatnonzero(groups == query) for query in np.unique(groups)]
+        count = min(rows, _MAX_ROWS)
+        yield from ((rng.integers(0, count, count), None) for _ in range(RESAMPLES))
+        return
+    units = [np.flatnonzero(groups == query) for query in np.unique(groups)]
+    for _ in range(RESAMPLES):
+        drawn = [units[index] for index in rng.integers(0, len(units), len(units))]
+        yield np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(unit) for unit in drawn])

@@ -75,6 +75,25 @@ def row_log_loss(truth: Array, probabilities: Array) -> Array:
     return np.asarray(-np.log(np.clip(chance, TINY, 1.0)))
 
 
+def row_losses(metric: str, truth: Array, predicted: Array, threshold: float) -> Array | None:
+    """What each row adds to a metric that is a mean over rows, or grows with one; None for all others.
+
+    Of the same rows, the less their mean is, the better is the metric. The arguments are those of `score`.
+    """
+    match metric:
+        case "LogLoss":
+            return row_log_loss(truth, predicted)
+        case "Accuracy":
+            return np.asarray(labels(predicted, threshold) != truth, float)
+        case "RMSE":
+            return np.asarray((truth - predicted) ** 2)
+        case "MAE":
+            return np.asarray(np.abs(truth - predicted))
+        case "MAPE":
+            return np.asarray(np.abs(truth - predicted) / np.maximum(np.abs(truth), np.finfo(np.float64).eps))
+    return None
+
+
 def _auc(truth: Array, probabilities: Array) -> float:
     """Of more than two classes the mean of each against the rest, as far as both are there."""
     wanted = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
