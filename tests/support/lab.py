@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,12 +14,12 @@ from typing import Any, Protocol
 import httpx2
 
 from kubereads import Reads
+from support.operating import operating
 from support.servers import free_port
 from support.specs import GOOD, changed
 
 Json = dict[str, Any]
 
-OPERATOR = "from afina_operator import audit, main; audit._PERIOD_SECONDS = {}; main.main()"
 QUICK_AUDIT = 2.0
 """Seconds between two audits of the watches, instead of 60."""
 PATIENCE_SECONDS = 60.0
@@ -73,9 +71,9 @@ class OperatorProcess:
     def __init__(self, environment: dict[str, str], log: Path, audit: float) -> None:
         self.port = int(environment["AFINA_PORT"])
         self._log = log
-        with log.open("ab") as file:
-            command = [sys.executable, "-c", OPERATOR.format(audit)]
-            self.process = subprocess.Popen(command, env=os.environ | environment, stdout=file, stderr=file)
+        log.touch()  # it may be read before anything is written
+        self._process = operating(environment, log, audit)
+        self._process.start()
 
     def log(self) -> str:
         """All that it has logged."""
@@ -99,31 +97,37 @@ class OperatorProcess:
         found = [line for line in lines if line.startswith((name + "{", name + " ")) and all(w in line for w in wanted)]
         return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
-    def resident_mib(self) -> float:
-        """Its memory."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
     def wait_until_working(self) -> None:
         """Return when it holds the lease."""
         eventually("the operator is ready", lambda: self._is_alive() and self.probe("/readyz") == 200)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        self.process.send_signal(number)
+        assert self._process.pid
+        os.kill(self._process.pid, number)
 
     def stop(self) -> int:
         """Tell it to stop, and return its exit code."""
         self.send(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.wait(30)
 
     def kill(self) -> None:
         """End it at once, whatever it does."""
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._process.join()
+
+    def wait(self, seconds: float) -> int:
+        """Its exit code, when it has ended."""
+        self._process.join(seconds)
+        assert self._process.exitcode is not None, self.log()[-3000:]
+        return self._process.exitcode
+
+    def is_alive(self) -> bool:
+        """Whether it lives."""
+        return self._process.is_alive()
 
     def _is_alive(self) -> bool:
-        assert self.process.poll() is None, self.log()[-3000:]
+        assert self.is_alive(), self.log()[-3000:]
         return True
 
 

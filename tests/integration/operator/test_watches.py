@@ -36,14 +36,14 @@ def test_a_watch_that_is_refused_comes_back_by_itself(lab: Lab, proxy: Proxy, br
     lab.wait_for_job("meanwhile")
     lab.apply(a_job("after"))
     lab.wait_for_job("after")
-    assert operator.process.poll() is None
+    assert operator.is_alive()
 
 
 def test_a_watch_that_is_gone_ends_the_process_and_the_next_one_sees_everything(lab: Lab, proxy: Proxy) -> None:
     operator = lab.working_operator(audit=NO_AUDIT, KUBECONFIG=str(proxy.kubeconfig))
     proxy.set(Watches.GONE)
     lab.apply(a_job("meanwhile"))
-    assert operator.process.wait(60) == 1
+    assert operator.wait(60) == 1
     proxy.set(Watches.WORK)
     lab.working_operator(audit=NO_AUDIT, KUBECONFIG=str(proxy.kubeconfig))
     lab.wait_for_job("meanwhile")
