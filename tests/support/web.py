@@ -114,6 +114,8 @@ class Line:
         self.pause_seconds = 0.0
         """Before each piece of an answer."""
         self.connections = 0
+        self._near: list[socket.socket] = []
+        self._is_down = False
         self._closing = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -128,10 +130,22 @@ class Line:
             yield self
         finally:
             self._closing.set()
+            self.down()
             socket.create_connection(self._listener.getsockname()).close()
             for thread in self._threads:
                 thread.join()
             self._listener.close()
+
+    def down(self) -> None:
+        """Break every connection, and take no more."""
+        self._is_down = True
+        for near in self._near:
+            with contextlib.suppress(OSError):
+                near.shutdown(socket.SHUT_RDWR)
+
+    def up(self) -> None:
+        """Take connections again."""
+        self._is_down = False
 
     def _accept(self) -> None:
         while True:
@@ -139,7 +153,11 @@ class Line:
             if self._closing.is_set():
                 near.close()
                 return
+            if self._is_down:
+                near.close()
+                continue
             self.connections += 1
+            self._near.append(near)
             cut = self.cut_after.pop(0) if self.cut_after else None
             dumb = self.dumb_after.pop(0) if self.dumb_after else None
             far = socket.create_connection(self._to)
