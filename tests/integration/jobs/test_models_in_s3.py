@@ -10,7 +10,7 @@ from support.s3 import KEYS, S3Server
 
 pytestmark = pytest.mark.integration
 
-BUCKET = "models"
+BUCKET = "plain-models"
 
 
 def test_is_served_from_there(s3_server: S3Server, tmp_path: Path) -> None:
