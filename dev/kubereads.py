@@ -54,7 +54,7 @@ class Reads:
 
     def get(self, kind: str, name: str, namespace: str) -> Json | None:
         """An object, or None if there is none. Raises ReadError."""
-        return self._read(f"{self._kind(kind).path(namespace)}/{name}")
+        return self._read(self.path(kind, name, namespace))
 
     def items(self, kind: str, namespace: str, selector: str) -> list[Json]:
         """The objects that a label selector selects. Raises ReadError."""
@@ -63,6 +63,10 @@ class Reads:
         if found is None:
             raise ReadError(f"there are no {known.plural} any more")
         return [{"apiVersion": found["apiVersion"], "kind": known.kind, **item} for item in found["items"]]
+
+    def path(self, kind: str, name: str, namespace: str) -> str:
+        """Where the API server has it. Raises ReadError."""
+        return f"{self._kind(kind).path(namespace)}/{name}"
 
     def _kind(self, name: str) -> _Kind:
         if name not in self._kinds:  # or it is new

@@ -15,8 +15,9 @@ _serial = itertools.count()
 def lab(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Lab]:
     """A namespace of its own; the operators that the test starts in it end with it."""
     namespace = f"lab-{next(_serial)}"
-    control_plane.kubectl("create", "namespace", namespace)
-    found = Lab(control_plane, namespace, tmp_path)
-    yield found
-    for operator in found.operators:
-        operator.kill()
+    with control_plane.client() as api:
+        assert api.post("/api/v1/namespaces", json={"metadata": {"name": namespace}}).is_success
+        found = Lab(control_plane, api, namespace, tmp_path)
+        yield found
+        for operator in found.operators:
+            operator.kill()

@@ -59,7 +59,7 @@ def test_a_deleted_child_is_made_again(lab: Lab) -> None:
 
 
 def test_jobs_of_one_name_in_two_namespaces_do_not_meet(lab: Lab) -> None:
-    other = Lab(lab.plane, f"{lab.namespace}-other", lab.folder)
+    other = Lab(lab.plane, lab.api, f"{lab.namespace}-other", lab.folder)
     lab.plane.kubectl("create", "namespace", other.namespace)
     lab.working_operator(AFINA_WATCH_NAMESPACES=f"{lab.namespace},{other.namespace}")
     lab.apply(a_job("wine"))
@@ -73,7 +73,7 @@ def test_jobs_of_one_name_in_two_namespaces_do_not_meet(lab: Lab) -> None:
 
 def test_an_operator_that_watches_everything_sees_new_namespaces(lab: Lab) -> None:
     lab.working_operator(AFINA_WATCH_NAMESPACES="")
-    late = Lab(lab.plane, f"{lab.namespace}-late", lab.folder)
+    late = Lab(lab.plane, lab.api, f"{lab.namespace}-late", lab.folder)
     lab.plane.kubectl("create", "namespace", late.namespace)
     late.apply(a_job("wine"))
     late.wait_for_job("wine")
@@ -158,6 +158,7 @@ def test_it_waits_for_the_crds(lab: Lab) -> None:
     finally:
         eventually("the CRD", lambda: lab.plane.kubectl("apply", "--server-side", "-f", "-", stdin=_bare(crd)))
         lab.plane.kubectl("wait", "--for=condition=Established", "crd/tuningjobs.afina.dev", "--timeout=30s")
+    eventually("it is served", lambda: lab.api.get("/apis/afina.dev/v1alpha1/tuningjobs").is_success)
     lab.apply(a_job("wine"))
     lab.wait_for_job("wine")
 
