@@ -1,5 +1,8 @@
 """Calibration, conformal prediction and thresholds keep what they promise."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -8,7 +11,7 @@ from afina_api.automljob import Limits, Promotion, Threshold
 from afina_jobs.automl import champion, conformal, threshold
 from afina_jobs.automl.calibration import calibrate
 from afina_jobs.automl.champion import decide, paired_bootstrap
-from afina_jobs.automl.metrics import log_loss, score
+from afina_jobs.automl.metrics import log_loss, row_losses, score
 from afina_jobs.automl.models import linear
 from afina_jobs.automl.models.base import Order, Rows
 from afina_jobs.automl.selection import select
@@ -132,6 +135,28 @@ def test_a_stack_is_judged_on_rows_it_was_not_fitted_to() -> None:
     assert score("RMSE", target, unseen) > score("RMSE", target, stack(models))
     assert score("RMSE", target, unseen) < min(score("RMSE", target, model) for model in models)
     assert restored(stack.state())(models) == pytest.approx(stack(models))
+
+
+SCORES: dict[str, Callable[[float], float]] = {
+    "LogLoss": lambda mean: mean,
+    "Accuracy": lambda mean: 1 - mean,
+    "RMSE": math.sqrt,
+    "MAE": lambda mean: mean,
+    "MAPE": lambda mean: mean,
+}
+"""What a metric is, by the mean of its rows' losses."""
+
+
+@pytest.mark.parametrize("metric", SCORES)
+def test_losses_of_rows_add_up_to_the_metric(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    chances = rng.uniform(size=(50, 1))
+    truth, predicted = rng.normal(size=50), rng.normal(size=50)
+    if metric in ("LogLoss", "Accuracy"):
+        truth, predicted = rng.integers(0, 2, 50), np.hstack([1 - chances, chances])
+    losses = row_losses(metric, truth, predicted, 0.3)
+    assert losses is not None
+    assert SCORES[metric](float(np.mean(losses))) == pytest.approx(score(metric, truth, predicted, None, 0.3))
 
 
 def test_only_what_is_better_beats_the_champion() -> None:
