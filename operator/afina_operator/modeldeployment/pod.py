@@ -125,7 +125,12 @@ def _container(shadow: str, wanted: ModelDeploymentSpec, revision: Revision, set
             "periodSeconds": 1,
             "failureThreshold": 600,
         },
-        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},
+        # A server that is slow to answer under load is not helped by sending its requests nowhere.
+        "readinessProbe": {
+            "httpGet": {"path": "/v2/health/ready", "port": "http"},
+            "periodSeconds": 2,
+            "timeoutSeconds": 5,
+        },
         "livenessProbe": {
             "httpGet": {"path": "/v2/health/live", "port": "http"},
             "periodSeconds": 10,
