@@ -33,6 +33,14 @@ token-of-operator,operator,operator
 """
 _READY_SECONDS = 60
 
+_LONG = ("test_raytune", "test_automl_registry", "test_mlflow", "test_process")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The modules that take longest come first, so that none of them is left alone at the end."""
+    order = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(_LONG)))
+
 
 class ControlPlane:
     """An etcd and an API server of our own, which tests may kill and bring back."""
