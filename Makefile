@@ -18,7 +18,7 @@ again = $(if $(CI),|| { echo "FAILED ONCE: what failed runs again by itself"; $(
 # Each process begins with a part of its own, since files share what is slow to make; who has done takes from others.
 PARALLEL := -n 3 --dist worksteal
 # Those that wait more than they work; what is slow to make is made once for each file.
-SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 PODS := tests/e2e $(addprefix --ignore=tests/e2e/,release torch ray)
 # The tests start hundreds of interpreters: what these import is to be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -110,7 +110,7 @@ unit: .venv/stamp ## Tests without a cluster
 
 integration: .venv/stamp ## Tests against a real kube-apiserver, PostgreSQL and MLflow
 	$(DEVCLUSTER) tools kube-apiserver versitygw >/dev/null
-	$(IN_MEMORY) $(PYTEST) tests/integration $(SIDE_BY_SIDE) $(call again,tests/integration)
+	$(IN_MEMORY) $(PYTEST) tests/integration -n 4 $(SIDE_BY_SIDE) $(call again,tests/integration)
 
 e2e: e2e-release e2e-pods ## Tests on the whole cluster
 
@@ -120,7 +120,7 @@ e2e-release: up ## Of them, those that install and uninstall, and the demo
 
 e2e-pods: up ## Of them, all others
 	$(DEVCLUSTER) tools versitygw >/dev/null
-	$(PYTEST) $(PODS) --maxfail=10 $(SIDE_BY_SIDE) $(call again,$(PODS))
+	$(PYTEST) $(PODS) --maxfail=10 -n 5 $(SIDE_BY_SIDE) $(call again,$(PODS))
 
 e2e-torch: up ## Tests of what needs torch, on the whole cluster (an image of 5 GB)
 	$(DEVCLUSTER) images --torch

@@ -32,13 +32,16 @@ MLFLOW_BUCKET = "mlflow"
 _DATABASE, _ARTIFACTS = (f"e2e-mlflow-{part}-{os.getpid()}" for part in ("database", "artifacts"))
 _LABEL = "afina.dev/e2e"
 
-_CALM = ("test_rollouts", "test_serving", "test_under_fire", "test_traffic", "test_life", "test_mistakes")
+_FIRST = (
+    *("test_rollouts", "test_automl_hardships", "test_serving", "test_under_fire", "test_traffic"),
+    *("test_life", "test_automl", "test_mistakes"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits more than it works comes first: what is left of it at the end has the processors' time it needs."""
-    order = {name: place for place, name in enumerate(_CALM)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(_CALM)))
+    """The modules that wait more than they work begin, each time beside one that works."""
+    order = {name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(_FIRST)))
 
 
 @pytest.fixture(scope="session")
