@@ -22,7 +22,10 @@ from support.servers import process_tree
 
 SUM = {"a": 1.0, "b": 0.1, "c": -7.3}
 ROWS: dict[str, list[dict[str, Any]]] = {"houses": [HOUSE, {"town": "Atlantis"}, {}], "sums": [SUM, {"a": 1e-300}, {}]}
-MODELS = {"classes": (a_classifier, "houses"), "numbers": (an_ensemble_of_numbers, "sums")}
+MODELS: dict[str, tuple[Callable[[Path], str], str]] = {
+    "classes": (a_classifier, "houses"),
+    "numbers": (an_ensemble_of_numbers, "sums"),
+}
 LIMITS = {"AFINA_MAX_BODY_BYTES": "200000", "AFINA_TIMEOUT_SECONDS": "60"}
 _END_SECONDS = 60
 

@@ -151,7 +151,8 @@ SCORES: dict[str, Callable[[float], float]] = {
 def test_losses_of_rows_add_up_to_the_metric(metric: str) -> None:
     rng = np.random.default_rng(0)
     chances = rng.uniform(size=(50, 1))
-    truth, predicted = rng.normal(size=50), rng.normal(size=50)
+    truth: Array = rng.normal(size=50)
+    predicted: Array = rng.normal(size=50)
     if metric in ("LogLoss", "Accuracy"):
         truth, predicted = rng.integers(0, 2, 50), np.hstack([1 - chances, chances])
     losses = row_losses(metric, truth, predicted, 0.3)
