@@ -99,6 +99,7 @@ def test_wrong_requests_are_refused_and_cost_no_server(served: Served) -> None:
         for body, status in WRONG.values():
             with pytest.raises(HTTPError) as refused:
                 urllib.request.urlopen(f"{served.url}/predict", body, timeout=30)  # noqa: S310 - of our own gateway
+            refused.value.close()
             assert refused.value.code == status
         address = urlsplit(served.url)
         with socket.create_connection((address.hostname, address.port), timeout=60) as slow:
