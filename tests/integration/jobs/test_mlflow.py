@@ -1,5 +1,6 @@
 """What the driver leaves in a real MLflow server, which goes away in the midst of it."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Sequence
@@ -185,7 +186,7 @@ def test_begins_again_in_an_experiment_that_was_deleted(mlflow_server: MlflowSer
 
 @pytest.mark.parametrize("hangs", [True, False], ids=["that accepts and never answers", "that is not there"])
 async def test_does_not_wait_for_ever_for_a_server(
-    hangs: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    hangs: bool, mlflow_server: MlflowServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -195,6 +196,9 @@ async def test_does_not_wait_for_ever_for_a_server(
         mirror = Mirror(TuningJob.model_validate(a_job(script="true")), "a-study", 1)
         await mirror.finish(Ending(succeeded=True, artifacts=[]), 3)
     assert "MLflow did not take all in 3 s" in caplog.text
+    # Its thread would go on trying beside the tests that follow: there is a server now.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.url)
+    await asyncio.wait_for(mirror._done.wait(), 60)
 
 
 def test_a_search_begins_with_what_an_earlier_one_found(mlflow_server: MlflowServer, tmp_path: Path) -> None:
