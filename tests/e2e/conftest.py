@@ -20,6 +20,7 @@ import pytest
 from e2e.jobs import Json
 from kube import NAMESPACE, Cluster, KubeError
 from support.once import made_once
+from support.order import begin_with
 from support.postgresql import postgresql_server
 from support.prometheus import prometheus_server
 from support.s3 import KEYS, S3Place, S3Server
@@ -33,15 +34,20 @@ _DATABASE, _ARTIFACTS = (f"e2e-mlflow-{part}-{os.getpid()}" for part in ("databa
 _LABEL = "afina.dev/e2e"
 
 _FIRST = (
-    *("test_rollouts", "test_automl_hardships", "test_serving", "test_under_fire", "test_traffic"),
-    *("test_life", "test_automl", "test_mistakes"),
+    "test_rollouts",
+    "test_automl_hardships",
+    "test_serving",
+    "test_under_fire",
+    "test_traffic",
+    "test_life",
+    "test_automl",
+    "test_mistakes",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The modules that wait more than they work begin, each time beside one that works."""
-    order = {name: place for place, name in enumerate(_FIRST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(_FIRST)))
+    begin_with(_FIRST, items)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ import pytest
 from afina_api.crd import KINDS, crd
 from afina_api.policy import policies
 from kubereads import Reads
+from support.order import begin_with
 from support.servers import free_port
 from support.specs import GOOD, REFUSED, changed
 
@@ -38,8 +39,7 @@ _LONG = ("test_raytune", "test_automl_registry", "test_mlflow", "test_process")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The modules that take longest come first, so that none of them is left alone at the end."""
-    order = {name: place for place, name in enumerate(_LONG)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(_LONG)))
+    begin_with(_LONG, items)
 
 
 class ControlPlane:
