@@ -3,6 +3,7 @@
 The holder renews it every few seconds. Whoever sees it unchanged for its whole duration, by the own clock, takes it.
 Clocks of two machines are never compared. The holder may write only until shortly before its last renewal runs out
 (`may_write`), so a write of a holder that was cut off or stopped ends before a successor's first.
+A holder of the same identity is the one before in the same pod, which has ended: its lease is taken at once.
 """
 
 import asyncio
@@ -148,7 +149,8 @@ class Lease:
         if self._seen[0] != version:
             self._seen = (version, self._clock())
         unchanged_for = self._clock() - self._seen[1]
-        return not dig(found, "spec", "holderIdentity") or unchanged_for >= self._timing.duration
+        holder = dig(found, "spec", "holderIdentity")
+        return holder in (None, "", self._identity) or unchanged_for >= self._timing.duration
 
     def _mine(self, found: Json) -> Json:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -64,7 +64,8 @@ class Operator:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         cluster = HttpCluster(Credentials(), may_write=lambda: lease.may_write())
-        lease = Lease(cluster, self._settings.namespace, f"{socket.gethostname()}_{uuid.uuid4()}")
+        identity = f"{socket.gethostname()}_{self._settings.pod_uid or uuid.uuid4()}"
+        lease = Lease(cluster, self._settings.namespace, identity)
         metrics.LEASE_HELD.set_function(lease.may_write)
         try:
             return await self._run(cluster, lease)

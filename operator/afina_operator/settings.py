@@ -22,6 +22,8 @@ class Settings:
 
     namespace: str = "afina"
     """Where the operator's Lease is."""
+    pod_uid: str = ""
+    """Of the pod it runs in, whose container is started again when it has ended and not before; empty: in none."""
     watch_namespaces: tuple[str, ...] = ()
     """The namespaces whose objects it handles; none: all of the cluster."""
     images: Images = field(default_factory=Images)
@@ -70,6 +72,7 @@ class Settings:
 
         return cls(
             namespace=text("NAMESPACE", cls.namespace),
+            pod_uid=text("POD_UID", cls.pod_uid),
             watch_namespaces=tuple(filter(None, map(str.strip, text("WATCH_NAMESPACES", "").split(",")))),
             images=Images(
                 runtime=text("RUNTIME_IMAGE", Images.runtime),

@@ -6,12 +6,13 @@ import time
 
 import pytest
 
+from afina_operator.lease import Timing
 from support.lab import Lab, a_job, assert_quiet, eventually, wait_until_quiet
 
 pytestmark = pytest.mark.integration
 
-LEASE_SECONDS = 18.0
-"""After so long an operator that died has lost the lease."""
+LEASE_SECONDS = Timing().duration
+"""Before that nobody else takes the lease of an operator that died."""
 
 
 def test_a_job_s_whole_life(lab: Lab) -> None:
@@ -94,6 +95,13 @@ def test_told_to_stop_it_gives_the_lease_back_and_ends_well(lab: Lab) -> None:
     started = time.monotonic()
     lab.working_operator()
     assert time.monotonic() - started < LEASE_SECONDS, "it had to wait for a lease that was given back"
+
+
+def test_killed_and_started_again_in_its_pod_it_takes_its_lease_up(lab: Lab) -> None:
+    lab.working_operator(AFINA_POD_UID="of-the-pod").kill()
+    started = time.monotonic()
+    lab.working_operator(AFINA_POD_UID="of-the-pod")
+    assert time.monotonic() - started < LEASE_SECONDS, "it had to wait for the end of its own lease"
 
 
 def test_the_second_operator_takes_over_when_the_first_is_killed(lab: Lab) -> None:

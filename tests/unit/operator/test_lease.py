@@ -139,6 +139,16 @@ async def test_a_released_lease_is_taken_at_once() -> None:
     assert clock.now == 0.0
 
 
+async def test_one_that_is_started_again_in_the_same_pod_does_not_wait() -> None:
+    store, clock = Store(), Clock()
+    await a_lease(store, clock, "a").acquire()
+    again = a_lease(store, clock, "a")
+    assert not again.may_write()
+    await again.acquire()
+    assert clock.now == 0.0
+    assert again.may_write()
+
+
 async def test_a_stopped_holder_may_not_write_when_it_goes_on_and_ends() -> None:
     store, clock = Store(), Clock()
     first, second = a_lease(store, clock, "a"), a_lease(store, clock, "b")

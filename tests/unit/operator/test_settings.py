@@ -52,7 +52,7 @@ def test_an_address_is_of_the_web() -> None:
 
 def test_every_setting_is_documented() -> None:
     read = {f"AFINA_{name}" for name in re.findall(r'(?:text|number|address|switch)\(\s*"([A-Z_]+)"', SOURCE)}
-    assert len(read) == 14
+    assert len(read) == 15
     assert read == set(re.findall(r"^\| `(AFINA_[A-Z_]+)`", README, re.MULTILINE))
 
 
