@@ -34,7 +34,7 @@ token-of-operator,operator,operator
 """
 _READY_SECONDS = 60
 
-_LONG = ("test_raytune", "test_automl_registry", "test_mlflow", "test_process")
+_LONG = ("test_process", "test_raytune_checkpoints", "test_automl_registry", "test_mlflow", "test_raytune")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
