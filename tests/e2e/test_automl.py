@@ -26,16 +26,22 @@ def file(key: str) -> Json:
     return {"configMap": {"name": "files", "key": key}}
 
 
-def shortened(example: Json) -> Json:
-    """An AutoMLJob that tries a few models, so that there is time for other tests."""
+LITTLE = {"cpu": "100m"}
+"""Of a processor, so that many pods fit on a small node: requests that nobody uses keep those of others waiting."""
+
+
+def modest(example: Json) -> Json:
+    """An AutoMLJob that tries a few models, so that there is time for other tests; it asks for little, as a Dataset."""
     if example["kind"] == "AutoMLJob":
         example["spec"]["budget"] |= {"timeSeconds": 600, "maxModels": 4}
+    if "spec" in example:
+        example["spec"]["resources"] = example["spec"].get("resources", {}) | LITTLE
     return dict(example)
 
 
 def automl_job(name: str, on: str, **spec: object) -> Json:
-    budget = {"timeSeconds": 30, "maxModels": 2}
-    spec = {"datasetRef": {"name": on}, "target": "y", "models": ["Linear"], "budget": budget, **spec}
+    tried = {"models": ["Linear"], "budget": {"timeSeconds": 30, "maxModels": 2}}
+    spec = {"datasetRef": {"name": on}, "target": "y", "resources": LITTLE, **tried, **spec}
     return {"apiVersion": "afina.dev/v1alpha1", "kind": "AutoMLJob", "metadata": {"name": name}, "spec": spec}
 
 
@@ -43,7 +49,7 @@ def automl_job(name: str, on: str, **spec: object) -> Json:
 def namespace(afina: Cluster, new_namespace: Callable[[str], str]) -> str:
     namespace = new_namespace("automl")
     for example in EXAMPLES:
-        afina.apply(*map(shortened, yaml.safe_load_all(example.read_text())), namespace=namespace)
+        afina.apply(*map(modest, yaml.safe_load_all(example.read_text())), namespace=namespace)
     files = config_map("files") | {"data": FILES}
     afina.apply(files, namespace=namespace)
     for name, key in (("good", "good.csv"), ("leak", "leak.csv"), ("header", "header.csv"), ("ragged", "ragged.csv")):
