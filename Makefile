@@ -120,7 +120,7 @@ e2e-release: up ## Of them, those that install and uninstall, and the demo
 
 e2e-pods: up ## Of them, all others
 	$(DEVCLUSTER) tools versitygw >/dev/null
-	$(PYTEST) $(PODS) --maxfail=10 -n 5 $(SIDE_BY_SIDE) $(call again,$(PODS))
+	$(PYTEST) $(PODS) --maxfail=10 -n 6 $(SIDE_BY_SIDE) $(call again,$(PODS))
 
 e2e-torch: up ## Tests of what needs torch, on the whole cluster (an image of 5 GB)
 	$(DEVCLUSTER) images --torch

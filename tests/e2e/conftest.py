@@ -35,13 +35,14 @@ _LABEL = "afina.dev/e2e"
 
 _FIRST = (
     "test_rollouts",
-    "test_automl_hardships",
-    "test_serving",
-    "test_under_fire",
     "test_traffic",
+    "test_under_fire",
+    "test_searches",
+    "test_automl_hardships",
     "test_life",
+    "test_serving",
+    "test_replicas",
     "test_automl",
-    "test_mistakes",
 )
 
 
