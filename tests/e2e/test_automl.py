@@ -20,14 +20,12 @@ FILES = {
     "header.csv": "a,b,y\n",
     "ragged.csv": f"a,b,y\n1,2,3,4\n{ROWS}\n",
 }
+LITTLE = {"cpu": "100m"}
+"""Of a processor, so that many pods fit on a small node: requests that nobody uses keep those of others waiting."""
 
 
 def file(key: str) -> Json:
     return {"configMap": {"name": "files", "key": key}}
-
-
-LITTLE = {"cpu": "100m"}
-"""Of a processor, so that many pods fit on a small node: requests that nobody uses keep those of others waiting."""
 
 
 def modest(example: Json) -> Json:

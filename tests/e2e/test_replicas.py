@@ -41,6 +41,8 @@ def test_an_autoscaler_scales_in_a_rollout_without_a_failed_request(served: Serv
     assert found["spec"]["replicas"] == 3
     served.patch({"autoscaling": None})
     wait_until(lambda: not served.cluster.items("hpa", served.namespace), "the autoscaler is gone", PATIENCE_SECONDS)
+    served.patch({"replicas": 1})
+    served.wait(lambda now: now["status"]["replicas"] == 1, "one replica")
 
 
 def test_one_pod_more_is_enough_for_a_rollout_without_a_failed_request(served: Served) -> None:
@@ -59,3 +61,5 @@ def test_one_pod_more_is_enough_for_a_rollout_without_a_failed_request(served: S
         served.wait(is_promoted, "the canary has all of the traffic")
     assert not load.failures()
     assert max(counts) == 3
+    served.patch({"replicas": 1, "rollout": {"maxSurge": None}})
+    served.wait(lambda now: now["status"]["replicas"] == 1, "one replica")
