@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from types import ModuleType
 
 from afina_models.imports import do_without
@@ -14,6 +15,8 @@ def prepare_mlflow() -> None:
     MLflow may be a store itself, which needs all of it.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # requests hides it, unless another thread puts the filters back as they were meanwhile.
+    warnings.filterwarnings("ignore", "SOCKS support in urllib3")
     if os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
         do_without("mlflow.gateway")
         # It is imported even so: it may be empty, but must be there.

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 FIELD_MANAGER = "afina-driver"
 _PAUSE_SECONDS = 1.0
-"""Between two writes, at least."""
+"""Between two writes, at least; what ends a search is written at once."""
 _LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
 
@@ -34,7 +34,10 @@ MakeStatus = Callable[[Sequence["FrozenTrial"], bool], dict[str, Any]]
 
 
 class Reporter:
-    """Keeps the status of one object up to date: one write at a time, at most one a second, the latest state only."""
+    """Keeps the status of one object up to date: one write at a time, at most one a second, the latest state only.
+
+    That the search is at rest, and the last word, wait for no second to pass.
+    """
 
     def __init__(self, metadata: Metadata, make_status: MakeStatus, kind: str) -> None:
         self._kind = kind
@@ -44,7 +47,8 @@ class Reporter:
         self._make_status = make_status
         self._trials: Sequence[FrozenTrial] = ()
         self._changed = asyncio.Event()
-        self._at_rest = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._at_rest = False
         self._finishing = False
         self._gone = False
         self._version: str | None = None
@@ -58,8 +62,9 @@ class Reporter:
 
     def rest(self) -> None:
         """Report at once that no trial runs any more."""
-        self._at_rest.set()
+        self._at_rest = True
         self._changed.set()
+        self._hurry.set()
 
     async def finish(self, seconds: float) -> None:
         """Write the last status, and try for so many seconds."""
@@ -74,7 +79,7 @@ class Reporter:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if await self._write(self._make_status(self._trials, self._at_rest.is_set())):
+            if await self._write(self._make_status(self._trials, self._at_rest)):
                 pause = _PAUSE_SECONDS
                 if self._finishing and not self._changed.is_set():
                     return
@@ -84,12 +89,10 @@ class Reporter:
             await self._wait(pause)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, but not beyond the moment in which the search ends."""
-        if self._at_rest.is_set():
-            await asyncio.sleep(seconds)
-        else:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._at_rest.wait(), seconds)
+        """Wait, but not beyond the moment in which the search ends, nor the last one."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds)
+        self._hurry.clear()
 
     async def _write(self, status: dict[str, Any]) -> bool:
         """Whether the status is written, or need not be."""
@@ -106,14 +109,25 @@ class Reporter:
         return True
 
     async def _apply(self, status: dict[str, Any]) -> None:
-        name, namespace = self._metadata.name, self._metadata.namespace
-        if self._version is None:
-            found = await self._client.get(self._resource, name, namespace=namespace)
-            self._gone = found["metadata"]["uid"] != self._metadata.uid
-            self._version = found["metadata"]["resourceVersion"]
+        """Write onto the version that was seen last; onto the one that is there, if that is another by now."""
+        if self._version is not None:
+            try:
+                await self._patch(status)
+            except ApiError as error:
+                if error.status.code != HTTPStatus.CONFLICT:  # the operator writes, too
+                    raise
+            else:
+                return
+        found = await self._client.get(self._resource, self._metadata.name, namespace=self._metadata.namespace)
+        self._gone = found["metadata"]["uid"] != self._metadata.uid
+        self._version = found["metadata"]["resourceVersion"]
         if self._gone:
             log.warning("the %s is gone, another has its name", self._kind)
-            return
+        else:
+            await self._patch(status)
+
+    async def _patch(self, status: dict[str, Any]) -> None:
+        name, namespace = self._metadata.name, self._metadata.namespace
         metadata = {"name": name, "namespace": namespace, "resourceVersion": self._version}
         patch = {"apiVersion": API_VERSION, "kind": self._kind, "metadata": metadata, "status": status}
         written = await self._client.apply(
