@@ -69,7 +69,7 @@ class Engine:
         self._live = live
         self._combinations = combinations
         self._listeners = listeners
-        self._regret = RegretWatch(objectives[0].goal, ledger.seed)
+        self._regret = RegretWatch(objectives[0], ledger.seed)
         self._before = 0.0
         self._began = time.monotonic()
         self._untold = set[int]()

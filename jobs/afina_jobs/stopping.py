@@ -79,9 +79,7 @@ def _reaches(trial: FrozenTrial, objectives: Sequence[Objective]) -> bool:
     """Whether it is at least as good as all targets that there are, and there is one."""
     aims = [(value, one) for value, one in zip(trial.values, objectives, strict=True) if one.target is not None]
     return bool(aims) and all(
-        value <= one.target if one.goal == "Minimize" else value >= one.target
-        for value, one in aims
-        if one.target is not None
+        one.sign * value <= one.sign * one.target for value, one in aims if one.target is not None
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from afina_api.objective import Objective
 from afina_jobs.search.hybrid.space import Floats, UnitSpace
 from afina_jobs.study.standing import is_feasible, value_of
 
@@ -31,23 +32,22 @@ _DELTA = 0.1
 """The bound may be wrong with this probability, where the model is right."""
 
 
-def regret_bound(trials: Sequence[FrozenTrial], goal: str, seed: int) -> float:
+def regret_bound(trials: Sequence[FrozenTrial], objective: Objective, seed: int) -> float:
     """The bound, in the unit of the values; infinite where there is too little to tell.
 
     Args:
         trials: all trials. Those that succeeded count; the best is one that keeps all constraints.
-        goal: Minimize or Maximize.
+        objective: whose values they have.
         seed: of the points that are looked at; the same gives the same.
     """
     # SciPy, which it needs, takes as long to import as all else in a driver.
     from afina_jobs.search.hybrid.gp import fit
 
-    sign = 1 if goal == "Minimize" else -1
     succeeded = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    ranked = sorted(succeeded, key=lambda trial: (sign * value_of(trial), trial.number))
+    ranked = sorted(succeeded, key=lambda trial: (objective.sign * value_of(trial), trial.number))
     kept = ranked[: min(max(MIN_TRIALS, len(ranked) // 2), _MAX_TRIALS)]
     space = UnitSpace({name: found for trial in kept for name, found in trial.distributions.items()})
-    values = np.array([sign * value_of(trial) for trial in kept])
+    values = np.array([objective.sign * value_of(trial) for trial in kept])
     counts = np.array([is_feasible(trial) for trial in kept])
     if len(kept) < MIN_TRIALS or not len(space.steps) or values.std() == 0.0 or not counts.any():
         return math.inf  # a plateau tells nothing about what is beyond it

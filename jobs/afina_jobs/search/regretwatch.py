@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
+from afina_api.objective import Objective
+
 log = logging.getLogger(__name__)
 
 
 class RegretWatch:
     """Knows the bound, and works it out anew when another trial has succeeded."""
 
-    def __init__(self, goal: str, seed: int) -> None:
-        self._goal = goal
+    def __init__(self, objective: Objective, seed: int) -> None:
+        self._objective = objective
         self._seed = seed
         self._succeeded = 0
         self._bound = math.inf
@@ -25,6 +27,6 @@ class RegretWatch:
             self._succeeded = succeeded
             from afina_jobs.search.regret import regret_bound  # SciPy takes a second to import, and few ask for it
 
-            self._bound = regret_bound(trials, self._goal, self._seed)
+            self._bound = regret_bound(trials, self._objective, self._seed)
             log.info("no trial is likely to be better than the best by more than %.3g", self._bound)
         return self._bound

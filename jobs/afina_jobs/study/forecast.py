@@ -35,10 +35,9 @@ def forecast(
     if len(succeeded) < MIN_TRIALS or done >= combinations:
         return None
     further = int(min(budget.max_trials - done if budget.max_trials > done else done, combinations - done))
-    sign = 1 if objective.goal == "Minimize" else -1
-    values = np.sort([sign * value_of(trial) for trial in succeeded])
+    values = np.sort([objective.sign * value_of(trial) for trial in succeeded])
     low, high = _interval(values, max(1.0, further * len(succeeded) / done))
-    return Forecast(trials=further, optimistic=sign * low, pessimistic=sign * high)
+    return Forecast(trials=further, optimistic=objective.sign * low, pessimistic=objective.sign * high)
 
 
 def _interval(values: np.ndarray, draws: float) -> tuple[float, float]:

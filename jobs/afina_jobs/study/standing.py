@@ -37,7 +37,7 @@ def best(trials: Sequence[FrozenTrial], objectives: Sequence[Objective], limit: 
     Of several objectives they are of the Pareto front: its knee, then those farthest from the ones before.
     """
     if len(objectives) == 1:
-        sign = 1 if objectives[0].goal == "Minimize" else -1
+        sign = objectives[0].sign
         return nsmallest(limit, feasible(trials), key=lambda trial: (sign * value_of(trial), trial.number))
     found = front(trials, objectives)
     weights = [objective.weight for objective in objectives]
@@ -57,7 +57,7 @@ def front(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> lis
 
 def losses(trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> Floats:
     """The values of trials that succeeded, less is better; shape (n, k)."""
-    signs = [1.0 if objective.goal == "Minimize" else -1.0 for objective in objectives]
+    signs = [objective.sign for objective in objectives]
     return np.array([trial.values for trial in trials]).reshape(len(trials), len(signs)) * signs
 
 

@@ -77,8 +77,7 @@ def _is_told(run: Run, objective: Objective) -> bool:
 
 
 def _past(runs: Sequence[Run], job: TuningJob) -> Past:
-    signs = {objective.metric: 1.0 if objective.goal == "Minimize" else -1.0 for objective in job.spec.objectives}
-    values = [[sign * run.data.metrics[metric] for metric, sign in signs.items()] for run in runs]
+    values = [[one.sign * run.data.metrics[one.metric] for one in job.spec.objectives] for run in runs]
     broken = [_is_broken(run.data.metrics, job.spec.constraints) for run in runs]
     return Past.judged([run.data.params for run in runs], values, broken)
 

@@ -10,6 +10,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from afina_api.objective import Objective
 from afina_api.reasons import Reason
 from afina_jobs.search import regret
 from afina_jobs.search.regret import MIN_TRIALS, regret_bound
@@ -17,6 +18,7 @@ from afina_jobs.search.regretwatch import RegretWatch
 from afina_operator.tuningjob.objects import KIND
 from support.searches import Search, X, a_job
 
+LOSS, GAIN = Objective(metric="v", goal="Minimize"), Objective(metric="v", goal="Maximize")
 SPACE: dict[str, BaseDistribution] = {
     "x": FloatDistribution(1e-3, 10, log=True),
     "y": FloatDistribution(0, 4),
@@ -47,7 +49,7 @@ def best(found: Sequence[FrozenTrial]) -> float:
 )
 def test_bound_is_that_of_optuna_s_evaluator(found: list[FrozenTrial], by_optuna: float) -> None:
     # RegretBoundEvaluator(seed=0) of Optuna 5.0.0, which needs torch.
-    assert regret_bound(found, "Minimize", 0) == pytest.approx(by_optuna, rel=0.03)
+    assert regret_bound(found, LOSS, 0) == pytest.approx(by_optuna, rel=0.03)
     assert best(found) <= by_optuna
 
 
@@ -56,15 +58,15 @@ def test_the_best_is_one_that_keeps_the_constraints() -> None:
     found = trials(20) + trials(30, 0.05)
     broken = [create_trial(value=t.value, params=t.params, distributions=SPACE, constraints={"c": 1.0}) for t in found]
     half = [bad if (one.value or 0) < 0.5 else one for one, bad in zip(found, broken, strict=True)]
-    assert regret_bound(found, "Minimize", 0) < 0.01
-    assert regret_bound(half, "Minimize", 0) > 0.5
-    assert regret_bound(broken, "Minimize", 0) == math.inf
+    assert regret_bound(found, LOSS, 0) < 0.01
+    assert regret_bound(half, LOSS, 0) > 0.5
+    assert regret_bound(broken, LOSS, 0) == math.inf
 
 
 def test_is_the_same_from_the_other_side_and_in_the_unit_of_the_values() -> None:
     found = trials(40)
     scaled = [create_trial(params=t.params, distributions=SPACE, value=7 - 100 * (t.value or 0)) for t in found]
-    assert regret_bound(scaled, "Maximize", 0) == pytest.approx(100 * regret_bound(found, "Minimize", 0), rel=1e-3)
+    assert regret_bound(scaled, GAIN, 0) == pytest.approx(100 * regret_bound(found, LOSS, 0), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_is_the_same_from_the_other_side_and_in_the_unit_of_the_values() -> None
     ids=["nothing", "too few succeeded", "a plateau", "nothing to choose"],
 )
 def test_says_nothing_of(found: list[FrozenTrial]) -> None:
-    assert regret_bound(found, "Minimize", 0) == math.inf
+    assert regret_bound(found, LOSS, 0) == math.inf
 
 
 def test_is_worked_out_once_for_each_success(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +91,7 @@ def test_is_worked_out_once_for_each_success(monkeypatch: pytest.MonkeyPatch) ->
         return 0.5
 
     monkeypatch.setattr(regret, "regret_bound", bound)
-    watch = RegretWatch("Minimize", 0)
+    watch = RegretWatch(LOSS, 0)
     failed = create_trial(state=TrialState.FAIL)
     for seen in (trials(1), trials(1), [*trials(1), failed], trials(2)):
         assert watch(seen) == 0.5
