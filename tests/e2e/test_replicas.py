@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from e2e.jobs import Json, condition
-from e2e.rollouts import PATIENCE_SECONDS, PER_SECOND, Served, a_deployment
+from e2e.rollouts import PATIENCE_SECONDS, PER_SECOND, STEPS, Served, a_deployment
 from kube import Cluster, wait_until
 from support.canaries import BODIES, GOOD
 from traffic import Load
@@ -46,8 +46,7 @@ def test_an_autoscaler_scales_in_a_rollout_without_a_failed_request(served: Serv
 
 
 def test_one_pod_more_is_enough_for_a_rollout_without_a_failed_request(served: Served) -> None:
-    steps = [{"setWeight": 50}, {"pauseSeconds": 2}]
-    served.patch({"replicas": 2, "rollout": {"maxSurge": 1, "steps": steps}})
+    served.patch({"replicas": 2, "rollout": {"maxSurge": 1, "steps": STEPS}})
     served.wait(lambda now: now["status"]["replicas"] == 2, "two replicas")
     counts = []
 
