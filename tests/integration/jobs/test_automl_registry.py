@@ -147,7 +147,7 @@ def alias(client: MlflowClient, name: str, which: str) -> str:
 
 
 def test_a_job_learns_and_registers_its_model(
-    server: MlflowServer, client: MlflowClient, s3_server: S3Server, tmp_path: Path
+    server: MlflowServer, client: MlflowClient, s3_server: S3Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     job = a_job("whole", features={"exclude": ["c"]})
     model = run(job, tmp_path).model
@@ -161,6 +161,7 @@ def test_a_job_learns_and_registers_its_model(
     assert version.tags["afina.promotion"] == "it keeps the thresholds, and there is no champion yet"
     row = {"a": 1.0, "b": 1.0, "c": 1.0}
     assert load_version(version).predict([row]).values[0] == pytest.approx(5, abs=0.5)
+    assert "Downloading" not in capfd.readouterr().err  # a progress bar of MLflow's
     served = fetched(str(version.source), tmp_path / "served")
     assert Predictor.load(served, model.digest).predict([row]).values[0] == pytest.approx(5, abs=0.5)
 
